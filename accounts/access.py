@@ -1,0 +1,48 @@
+"""Which workspace a signed-in person works in, and what they may do there."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from accounts.models import Membership, User, Workspace
+from accounts.roles import Action
+
+_SESSION_KEY = "workspace_id"
+
+
+def may(user: Any, action: Action, workspace: Workspace | None) -> bool:
+    """Whether `user` may do `action` in `workspace`; nobody may do anything in None but a superuser."""
+    if not user.is_active:
+        return False
+    if user.is_superuser:
+        return True
+    if workspace is None:
+        return False
+    membership = _memberships(user).get(workspace.pk)
+    return membership is not None and membership.may(action)
+
+
+def current_workspace(request: HttpRequest) -> Workspace | None:
+    """The workspace whose lists are shown: the one last chosen, or else the first that the person may see."""
+    if not hasattr(request, "_current_workspace"):
+        seen = Workspace.objects.of(request.user)
+        chosen = request.session.get(_SESSION_KEY)
+        workspace = seen.filter(pk=chosen).first() if chosen else None
+        request._current_workspace = workspace or seen.order_by("id").first()  # type: ignore[attr-defined]
+    found: Workspace | None = request._current_workspace  # type: ignore[attr-defined]
+    return found
+
+
+def switch_workspace(request: HttpRequest, workspace: Workspace) -> None:
+    """Lists show `workspace` from now on; the caller has checked that the person may see it."""
+    if current_workspace(request) != workspace:
+        request.session[_SESSION_KEY] = workspace.pk
+        request._current_workspace = workspace  # type: ignore[attr-defined]
+
+
+def _memberships(user: User) -> dict[int, Membership]:
+    """By workspace id; asked once per request, because a page asks for permissions many times."""
+    if not hasattr(user, "_membership_of"):
+        user._membership_of = {m.workspace_id: m for m in user.memberships.all()}  # type: ignore[attr-defined]
+    found: dict[int, Membership] = user._membership_of  # type: ignore[attr-defined]
+    return found

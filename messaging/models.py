@@ -1,0 +1,114 @@
+"""Topics, the messages in them, and whom each message goes to."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Workspace
+from personas.models import Contact, Persona
+
+
+class TopicType(models.TextChoices):
+    PERSONA = "persona", _("One person")
+    GROUP = "group", _("Group")
+    MASS = "mass", _("Mass")
+
+
+class Topic(models.Model):
+    """A conversation: with one person, with one group, or a mass topic that many people get messages of.
+
+    A topic of type persona or group belongs to the persona it is with, so two people may each have an "Order 17";
+    the name of a mass topic is unique in its workspace.
+    """
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("Open")
+        PENDING = "pending", _("Pending")
+        RESOLVED = "resolved", _("Resolved")
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="topics", verbose_name=_("workspace"))
+    type = models.CharField(_("type"), max_length=10, choices=TopicType.choices)
+    name = models.CharField(_("name"), max_length=255)
+    persona = models.ForeignKey(
+        Persona, on_delete=models.CASCADE, null=True, blank=True, related_name="topics", verbose_name=_("with")
+    )
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.OPEN)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("topic")
+        verbose_name_plural = _("topics")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "name"], condition=models.Q(type="mass"), name="topic_mass_name_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["persona", "type", "name"], condition=~models.Q(type="mass"), name="topic_persona_name_unique"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(type="mass", persona__isnull=True)
+                | models.Q(type__in=["persona", "group"], persona__isnull=False),
+                name="topic_has_a_persona_unless_mass",
+            ),
+            models.CheckConstraint(condition=models.Q(status__in=["open", "pending", "resolved"]), name="topic_status_known"),
+        ]
+        indexes = [
+            models.Index(fields=["workspace", "-id"], name="topic_newest"),
+            models.Index(fields=["workspace", "type", "-id"], name="topic_newest_of_type"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Message(models.Model):
+    """A text in a topic, sent by a user to its recipients."""
+
+    class Direction(models.TextChoices):
+        OUTGOING = "outgoing", _("Outgoing")
+        INCOMING = "incoming", _("Incoming")
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="messages", verbose_name=_("workspace"))
+    topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="messages", verbose_name=_("topic"))
+    direction = models.CharField(_("direction"), max_length=10, choices=Direction.choices)
+    sender_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("sender"),
+        db_index=False,
+    )  # fmt: skip
+    sender_name = models.CharField(_("sent as"), max_length=255)
+    text = models.CharField(_("text"), max_length=4096)
+    request_id = models.CharField(_("request id"), max_length=32, blank=True)
+    """The call that made it; empty when no call did."""
+    created_at = models.DateTimeField(_("created"))
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        indexes = [models.Index(fields=["workspace", "-id"], name="message_newest")]
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class Recipient(models.Model):
+    """That a message goes to a contact of a persona, and how far it got."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("Waiting")
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="recipients", verbose_name=_("message"))
+    persona = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="+", verbose_name=_("persona"))
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="+", verbose_name=_("contact"))
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("recipient")
+        verbose_name_plural = _("recipients")
+        constraints = [models.UniqueConstraint(fields=["message", "contact"], name="recipient_unique")]
+
+    def __str__(self) -> str:
+        return str(self.contact_id)

@@ -1,0 +1,19 @@
+"""The one family of errors that services raise and edges show."""
+
+import dataclasses
+import inspect
+from typing import ClassVar
+
+
+class RavenError(Exception):
+    """Something was refused.
+
+    A subclass is a dataclass (`eq=False`): its docstring is the sentence shown, with its fields filled in; its `code`
+    never changes, so programs may rely on it. An edge (console, gateway) decides on the HTTP status.
+    """
+
+    code: ClassVar[str] = "refused"
+
+    def __str__(self) -> str:
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} if dataclasses.is_dataclass(self) else {}
+        return inspect.cleandoc(type(self).__doc__ or "").format(**values)

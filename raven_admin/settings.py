@@ -1,0 +1,236 @@
+"""Settings, read from the environment, from `.env`, or from files named by `*_FILE` variables.
+
+Every variable is listed in `.env.example` and described in `docs/configuration.md`; a test compares the three.
+"""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.FileAwareEnv()
+env.read_env(BASE_DIR / ".env")
+
+TESTING = "pytest" in sys.modules
+DEBUG = env.bool("DEBUG", default=False)
+
+
+def _secret(name: str, insecure_default: str) -> str:
+    """A secret from the environment; its default serves DEBUG and tests only."""
+    value: str = env.str(name, default="")
+    if value and value != insecure_default:
+        return value
+    if DEBUG or TESTING:
+        return insecure_default
+    raise ImproperlyConfigured(
+        f"{name} is not set. Set it (or {name}_FILE) to a random value; `make run` writes one to .env, "
+        f"and docs/configuration.md shows a command that prints one."
+    )
+
+
+SECRET_KEY = _secret("SECRET_KEY", "insecure-secret-key-for-debug-and-tests-only-000000000000")
+
+# Numbered peppers of the token digests, "1:…,2:…": the highest number makes new digests, all verify old ones.
+try:
+    TOKEN_PEPPERS: dict[int, str] = {
+        int(number): pepper
+        for number, _colon, pepper in (
+            item.strip().partition(":")
+            for item in _secret("TOKEN_PEPPERS", "1:insecure-pepper-for-debug-and-tests-only").split(",")
+        )
+        if len(pepper) >= 32
+    }
+except ValueError:
+    TOKEN_PEPPERS = {}
+if not TOKEN_PEPPERS:
+    raise ImproperlyConfigured("TOKEN_PEPPERS must look like `1:<32 or more random characters>,2:<…>`.")
+
+# Where people and programs reach this server; https makes cookies secure and turns on HSTS.
+BASE_URL: str = env.str("BASE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
+_base = urlsplit(BASE_URL)
+if _base.scheme not in {"http", "https"} or not _base.hostname:
+    raise ImproperlyConfigured(f"BASE_URL must look like https://raven.example.org, not {BASE_URL!r}.")
+HTTPS = _base.scheme == "https"
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=sorted({_base.hostname, "127.0.0.1", "localhost"}))
+CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
+# How many reverse proxies of yours stand in front and append to X-Forwarded-For; 0 trusts no header.
+TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
+
+INSTALLED_APPS = [
+    "raven_admin.apps.ConsoleConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "axes",
+    "csp",
+    "rest_framework",
+    "django_tasks",
+    "django_tasks_db",
+    "accounts",
+    "tokens",
+    "personas",
+    "messaging",
+    "delivery",
+    "platforms",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "accounts.middleware.ViewerTimeZoneMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "raven_admin.urls"
+WSGI_APPLICATION = "raven_admin.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# ---------------------------------------------------------------------------------------------------- database
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'raven.sqlite3'}")}
+_database = DATABASES["default"]
+_database["CONN_MAX_AGE"] = 600
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    _database["OPTIONS"] = {
+        # IMMEDIATE takes the write lock at BEGIN, so that two writers queue instead of failing in mid-transaction.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536;",
+    }
+else:
+    _database["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# ---------------------------------------------------------------------------------------------------- accounts
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = reverse_lazy("admin:login")
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# Two locks: one address may not try many passwords of one account, and no set of addresses may try many of one account.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "username"]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "accounts.signin.locked_out"
+AXES_CLIENT_IP_CALLABLE = "accounts.signin.client_address"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_COOKIE_SECURE = HTTPS
+
+# ---------------------------------------------------------------------------------------------------- security
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+# The console's largest form is a token's configuration; the gateway has its own limit for bodies.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# ---------------------------------------------------------------------------------------------------- language, time, files
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG or TESTING
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG or TESTING
+EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+
+# ---------------------------------------------------------------------------------------------------- tokens and gateway
+# Requests a minute of a token whose configuration names no rate, and refused calls a minute of one address.
+DEFAULT_REQUESTS_PER_MINUTE: int = env.int("DEFAULT_REQUESTS_PER_MINUTE", default=600)
+REQUEST_LOG_DAYS: int = env.int("REQUEST_LOG_DAYS", default=90)
+MAX_BODY_BYTES = 256 * 1024
+
+# ---------------------------------------------------------------------------------------------------- background work
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+# What the worker starts by itself, and how often.
+SCHEDULED_TASKS = {
+    "tokens.tasks.roll_up_usage": timedelta(minutes=1),
+    "tokens.tasks.prune": timedelta(hours=1),
+    "delivery.tasks.prune_finished_tasks": timedelta(hours=6),
+}
+
+# ---------------------------------------------------------------------------------------------------- demo
+DEMO_ADMIN_USERNAME: str = env.str("DEMO_ADMIN_USERNAME", default="admin")
+DEMO_ADMIN_PASSWORD: str = env.str("DEMO_ADMIN_PASSWORD", default="")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"axes": {"level": "WARNING"}, "django_tasks": {"level": "WARNING"}},
+}

@@ -1,0 +1,11 @@
+"""Every address of the server: the console for people, the dialects for programs."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("console/", admin.site.urls),
+    path("raven/xapi/v1/", include("platforms.raven.server.urls")),
+]

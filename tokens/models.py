@@ -1,0 +1,304 @@
+"""Tokens, what each may do, what was changed on them, and every call made with them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Workspace
+from tokens.abilities import ABILITY_KEYS
+
+EXPIRING_WITHIN = timedelta(days=30)
+USAGE_DAYS = 30
+
+
+class Status(models.TextChoices):
+    """What a token is at a moment; computed from the clock, never stored."""
+
+    SCHEDULED = "scheduled", _("Scheduled")
+    ACTIVE = "active", _("Active")
+    EXPIRING = "expiring", _("Expiring")
+    EXPIRED = "expired", _("Expired")
+    DISABLED = "disabled", _("Disabled")
+    REVOKED = "revoked", _("Revoked")
+
+
+class TokenQuerySet(models.QuerySet["Token"]):
+    def with_status(self, status: str, *, at: datetime) -> Self:
+        """The tokens whose `status_at(at)` is `status`."""
+        revoked = models.Q(revoked_at__isnull=False)
+        off = models.Q(is_on=False)
+        expired = models.Q(expires_at__lte=at)
+        scheduled = models.Q(activates_at__gt=at)
+        expiring = models.Q(expires_at__lte=at + EXPIRING_WITHIN)
+        live = ~revoked & ~off & (models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=at))
+        started = models.Q(activates_at__isnull=True) | models.Q(activates_at__lte=at)
+        return self.filter(
+            {
+                Status.REVOKED: revoked,
+                Status.DISABLED: ~revoked & off,
+                Status.EXPIRED: ~revoked & ~off & expired,
+                Status.SCHEDULED: live & scheduled,
+                Status.EXPIRING: live & started & expiring,
+                Status.ACTIVE: live
+                & started
+                & (models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=at + EXPIRING_WITHIN)),
+            }[Status(status)]
+        )
+
+    def with_ability(self, key: str) -> Self:
+        return self.filter(pk__in=TokenAbility.objects.filter(key=key).values("token_id"))
+
+    def unused_since(self, moment: datetime) -> Self:
+        """Tokens that existed at `moment` and made no call from then on."""
+        return self.filter(models.Q(last_used_at__lt=moment) | models.Q(last_used_at__isnull=True, created_at__lt=moment))
+
+
+class Token(models.Model):
+    """A credential with which a program calls the gateway; the secret itself is never stored."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="tokens", verbose_name=_("workspace"))
+    name = models.CharField(_("name"), max_length=100)
+    kind = models.CharField(max_length=3, editable=False)
+    public_id = models.CharField(max_length=12, unique=True, editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    pepper_number = models.PositiveSmallIntegerField(editable=False)
+
+    is_on = models.BooleanField(_("switched on"), default=True)
+    activates_at = models.DateTimeField(_("activation"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expiration"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+    topic_anchor = models.ForeignKey(
+        "messaging.Topic", on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
+        verbose_name=_("topic anchor"), limit_choices_to={"type": "mass"},
+    )  # fmt: skip
+    user_alias = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
+        verbose_name=_("user aliases"),
+    )  # fmt: skip
+    source_networks = models.JSONField(_("source networks"), default=list, blank=True)
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(1_000_000)]
+    )
+    caretaker = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
+        verbose_name=_("caretaker"),
+    )  # fmt: skip
+
+    replaced_by = models.OneToOneField(
+        "self", on_delete=models.SET_NULL, null=True, editable=False, related_name="replaces", verbose_name=_("replaced by")
+    )
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    objects: ClassVar[Any] = TokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("token")
+        verbose_name_plural = _("tokens")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(activates_at__isnull=True)
+                | models.Q(expires_at__isnull=True)
+                | models.Q(activates_at__lt=models.F("expires_at")),
+                name="token_activates_before_it_expires",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["workspace", "-id"], name="token_newest"),
+            models.Index(fields=["workspace", "name"], name="token_by_name"),
+            models.Index(fields=["workspace", "activates_at"], name="token_by_activation"),
+            models.Index(fields=["workspace", "expires_at"], name="token_by_expiration"),
+            models.Index(fields=["workspace", "last_used_at"], name="token_by_use"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def masked(self) -> str:
+        """The token as it may be shown: its public part and the last four characters."""
+        return f"{self.kind}_{self.public_id}_…{self.last_four}"
+
+    @property
+    def ability_keys(self) -> list[str]:
+        """In the catalogue's order is up to the reader; prefetched where a list needs it."""
+        return sorted(ability.key for ability in self.abilities.all())
+
+    def status_at(self, moment: datetime) -> Status:
+        if self.revoked_at is not None:
+            return Status.REVOKED
+        if not self.is_on:
+            return Status.DISABLED
+        if self.expires_at is not None and self.expires_at <= moment:
+            return Status.EXPIRED
+        if self.activates_at is not None and self.activates_at > moment:
+            return Status.SCHEDULED
+        if self.expires_at is not None and self.expires_at <= moment + EXPIRING_WITHIN:
+            return Status.EXPIRING
+        return Status.ACTIVE
+
+    @property
+    def status(self) -> Status:
+        return self.status_at(timezone.now())
+
+
+class TokenAbility(models.Model):
+    """That a token has an ability; a row each, so that a million tokens can be filtered by one."""
+
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="abilities")
+    key = models.CharField(max_length=30)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["token", "key"], name="tokenability_unique"),
+        ]
+        indexes = [models.Index(fields=["key", "token"], name="tokenability_by_key")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class TokenEvent(models.Model):
+    """One change of a token: what, by whom, old → new. It outlives the token."""
+
+    class Kind(models.TextChoices):
+        ISSUED = "issued", _("Issued")
+        CONFIGURED = "configured", _("Configured")
+        DISABLED = "disabled", _("Disabled")
+        ENABLED = "enabled", _("Enabled")
+        ROTATED = "rotated", _("Rotated")
+        REVOKED = "revoked", _("Revoked")
+        DELETED = "deleted", _("Deleted")
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True, related_name="events")
+    token_label = models.CharField(max_length=130)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    changes = models.JSONField(default=list)
+    """[{"field": str, "old": str, "new": str}], as a person reads them."""
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    actor_label = models.CharField(max_length=150)
+    happened_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["token", "-id"], name="tokenevent_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.token_label}: {self.get_kind_display()}"
+
+
+class RequestLogEntry(models.Model):
+    """One call of the gateway, refused ones too. Token and workspace are None when no known token was shown.
+
+    Rows are written by every call and pruned in batches, so they keep no foreign-key constraint: deleting a token
+    must not wait for its log.
+    """
+
+    request_id = models.CharField(_("request id"), max_length=32, unique=True)
+    received_at = models.DateTimeField(_("time"))
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
+    )
+    token = models.ForeignKey(
+        Token, on_delete=models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
+    )
+    ability = models.CharField(_("ability"), max_length=30, blank=True)
+    method = models.CharField(_("method"), max_length=10)
+    path = models.CharField(_("path"), max_length=500)
+    status = models.PositiveSmallIntegerField(_("status"))
+    code = models.CharField(_("code"), max_length=40, blank=True)
+    """The stable code of a refusal; empty on success."""
+    duration_ms = models.FloatField(_("milliseconds"))
+    address = models.GenericIPAddressField(_("address"))
+    agent = models.CharField(_("agent"), max_length=300, blank=True)
+    request_body = models.TextField(_("request body"), blank=True)
+    response_body = models.TextField(_("response body"), blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("API call")
+        verbose_name_plural = _("API calls")
+        indexes = [
+            models.Index(fields=["token", "-id"], name="requestlog_of_token"),
+            models.Index(fields=["workspace", "-id"], name="requestlog_of_workspace"),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class UsageCount(models.Model):
+    """How many calls of one kind a token made on a day (UTC), counted from the request log by the worker."""
+
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="+", db_index=False)
+    day = models.DateField()
+    ability = models.CharField(max_length=30, blank=True)
+    address = models.GenericIPAddressField()
+    status = models.PositiveSmallIntegerField()
+    calls = models.PositiveBigIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["token", "day", "ability", "address", "status"], name="usagecount_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.token_id} {self.day} {self.ability} {self.status}: {self.calls}"
+
+
+class UsageProgress(models.Model):
+    """The one row that says up to which log entry calls are counted in `UsageCount`."""
+
+    last_entry_id = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.last_entry_id)
+
+
+class RateBucket(models.Model):
+    """A token bucket: how many calls are left for a token or an address."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    level = models.FloatField()
+    refilled_at = models.FloatField()
+    """Seconds since 1970."""
+    was_allowed = models.BooleanField()
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.level:.1f}"
+
+
+class IdempotencyKey(models.Model):
+    """That a token used an Idempotency-Key, with the answer it got; no status yet means the call is still running."""
+
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    claimed_at = models.DateTimeField(db_index=True)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["token", "key"], name="idempotencykey_unique")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def known_abilities(keys: Iterable[str]) -> set[str]:
+    """The keys among `keys` that the catalogue still has."""
+    return set(keys) & ABILITY_KEYS

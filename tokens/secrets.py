@@ -1,0 +1,90 @@
+"""The secret of a token: made, checked, digested and masked. Pure computation.
+
+    rvn_4fK9aZ31bQxY_<43 random characters><6 of checksum>
+    └┬┘ └────┬─────┘ └──────────────┬────────────────────┘
+    kind  public id                known to its holder only
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+import zlib
+from dataclasses import dataclass
+
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+LASTING = "rvn"
+TEMPORARY = "rvt"
+PUBLIC_ID_LENGTH = 12
+RANDOM_LENGTH = 43  # 62^43 > 2^256
+CHECKSUM_LENGTH = 6  # 62^6 > 2^32, the range of CRC-32
+
+_EXACT = re.compile(
+    rf"({LASTING}|{TEMPORARY})_([0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})_[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}"
+)
+# Masking errs on the safe side: anything that begins like a token, whole, cut short or mistyped.
+_LOOKS_LIKE = re.compile(rf"({LASTING}|{TEMPORARY})_([0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})_[0-9A-Za-z_]{{8,}}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A token as its holder writes it; `repr` never shows it."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Secret({mask_tokens(self.value)!r})"
+
+    @property
+    def public_id(self) -> str:
+        return self.value[4 : 4 + PUBLIC_ID_LENGTH]
+
+    @property
+    def last_four(self) -> str:
+        return self.value[-4:]
+
+    def digest(self, pepper: str) -> str:
+        """HMAC-SHA-256, 64 hex digits. 256 random bits need no slow hash; the pepper makes a stolen table useless."""
+        return hmac.new(pepper.encode(), self.value.encode(), hashlib.sha256).hexdigest()
+
+    def matches(self, digest: str, pepper: str) -> bool:
+        return hmac.compare_digest(self.digest(pepper), digest)
+
+
+def new_secret(kind: str = LASTING) -> Secret:
+    stem = f"{kind}_{_random(PUBLIC_ID_LENGTH)}_{_random(RANDOM_LENGTH)}"
+    return Secret(stem + _checksum(stem))
+
+
+def parse_secret(text: str) -> Secret | None:
+    """The secret that `text` is, or None when it is mistyped; decided without a look at the database."""
+    if not _EXACT.fullmatch(text):
+        return None
+    stem, checksum = text[:-CHECKSUM_LENGTH], text[-CHECKSUM_LENGTH:]
+    return Secret(text) if hmac.compare_digest(_checksum(stem), checksum) else None
+
+
+def find_secret(text: str) -> Secret | None:
+    """The first whole, correctly spelled token that stands anywhere in `text`."""
+    for match in _EXACT.finditer(text):
+        if secret := parse_secret(match.group()):
+            return secret
+    return None
+
+
+def mask_tokens(text: str) -> str:
+    """`text` with everything of a token's shape cut down to its public part."""
+    return _LOOKS_LIKE.sub(r"\1_\2_…", text)
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def _checksum(stem: str) -> str:
+    number, digits = zlib.crc32(stem.encode()), ""
+    for _ in range(CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(ALPHABET))
+        digits = ALPHABET[digit] + digits
+    return digits
