@@ -15,10 +15,11 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
-env.read_env(BASE_DIR / ".env")
-
 TESTING = "pytest" in sys.modules
+env = environ.FileAwareEnv()
+if not TESTING:
+    env.read_env(BASE_DIR / ".env")
+
 DEBUG = env.bool("DEBUG", default=False)
 
 
