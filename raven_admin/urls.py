@@ -7,5 +7,5 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("console/", admin.site.urls),
-    path("raven/xapi/v1/", include("platforms.raven.server.urls")),
+    path("raven/xapi/v1/", include("platforms.raven.server.endpoints")),
 ]

@@ -1,0 +1,64 @@
+"""The key of a contact in its one normalised form, so that every notation of an address is the same address."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import ClassVar
+
+import phonenumbers
+
+from raven_admin.errors import RavenError
+
+MAX_KEY_LENGTH = 255
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+_PHONE_TYPES = frozenset({"whatsapp", "phone"})
+_HANDLE_TYPES = frozenset({"telegram", "instagram", "line", "messenger"})
+
+
+@dataclass(eq=False)
+class ContactKeyInvalid(RavenError):
+    """“{key}” can't be reached: {reason}"""
+
+    code: ClassVar[str] = "contact_key_invalid"
+    key: str
+    reason: str
+
+
+def normalise(type: str, key: str, *, country: str) -> str:
+    """The normalised key: E.164 for phones (read as `country`'s when no country code is written), lower case for
+    e-mail and handles, the trimmed text otherwise. Raises ContactKeyInvalid with a reason a person understands."""
+    text = unicodedata.normalize("NFKC", key).strip()
+    if not text:
+        raise ContactKeyInvalid(key=key, reason="it is empty.")
+    if len(text) > MAX_KEY_LENGTH:
+        raise ContactKeyInvalid(key=f"{key[:20]}…", reason=f"it is longer than {MAX_KEY_LENGTH} characters.")
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ContactKeyInvalid(key=key, reason="it contains a control character.")
+    if type in _PHONE_TYPES:
+        return _phone(text, key=key, country=country)
+    if type == "email":
+        if not _EMAIL.fullmatch(text):
+            raise ContactKeyInvalid(key=key, reason="write an e-mail address as name@example.org.")
+        return text.lower()
+    if type in _HANDLE_TYPES:
+        return text.removeprefix("@").casefold() or text
+    return text
+
+
+def _phone(text: str, *, key: str, country: str) -> str:
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        raise ContactKeyInvalid(key=key, reason="write a phone number with its country code, as +6285174314159.") from None
+    if number.extension:
+        raise ContactKeyInvalid(key=key, reason="a number with an extension can't get messages.")
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible == phonenumbers.ValidationResult.IS_POSSIBLE:
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    reasons = {
+        phonenumbers.ValidationResult.TOO_SHORT: "the number is too short for its country.",
+        phonenumbers.ValidationResult.TOO_LONG: "the number is too long for its country.",
+        phonenumbers.ValidationResult.INVALID_COUNTRY_CODE: "its country code does not exist.",
+        phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "its area code is missing.",
+    }
+    raise ContactKeyInvalid(key=key, reason=reasons.get(possible, "no number of that length exists in its country."))

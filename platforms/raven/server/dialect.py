@@ -1,0 +1,116 @@
+"""How Raven's API looks: the token as Bearer, the published messages to the letter, and our error body.
+
+The vendor prints the texts and statuses (shared/vendors/raven.md) but no error body: its members `data` and
+`notification` follow the success body, the others are ours.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.http import HttpRequest
+
+from messaging.services import (
+    GroupTopicRecipientsTooMany,
+    PersonaTopicRecipientsTooMany,
+    RecipientsMissing,
+    RecipientsTooMany,
+    RecipientWithoutContact,
+    TopicMissing,
+    TopicTypeInvalid,
+    UserMissing,
+    UserNotFound,
+)
+from personas.services import ContactTypeInvalid, RecipientAmbiguous, RecipientContactInvalid, RecipientRepeated
+from raven_admin.errors import RavenError
+from tokens.gateway import STATUS_OF, Answer
+from tokens.refusals import MethodNotAllowed, ProInactive, RateLimitExceeded, Unauthorized
+
+_PUBLISHED: dict[type[RavenError], tuple[int, str]] = {
+    Unauthorized: (401, "Unauthorized"),
+    ProInactive: (401, "Pro is not active!"),
+    PersonaTopicRecipientsTooMany: (400, "Persona Topic-type recipients are only allowed one."),
+    GroupTopicRecipientsTooMany: (400, "Group as recipients are only allowed one."),
+    RecipientWithoutContact: (400, "The Recipient index {recipient_index} must have at least one contact."),
+    ContactTypeInvalid: (
+        400,
+        "Invalid ContactType at recipient index {recipient_index} and contact index {contact_index}.",
+    ),
+    UserNotFound: (404, "User is not found!"),
+    RecipientsMissing: (404, "Recipients must have at least one."),
+    TopicTypeInvalid: (404, "Topic Type is invalid!"),
+}
+
+_STATUS_OF: dict[type[RavenError], int] = STATUS_OF | {
+    UserMissing: 400,
+    TopicMissing: 400,
+    RecipientsTooMany: 400,
+    RecipientContactInvalid: 400,
+    RecipientAmbiguous: 400,
+    RecipientRepeated: 400,
+}
+
+_PATHS: dict[type[RavenError], Callable[[Any], str]] = {
+    Unauthorized: lambda _error: "Authorization",
+    UserNotFound: lambda _error: "username",
+    UserMissing: lambda _error: "username",
+    TopicMissing: lambda _error: "topic",
+    TopicTypeInvalid: lambda _error: "topic.type",
+    RecipientsMissing: lambda _error: "recipient",
+    RecipientsTooMany: lambda _error: "recipient",
+    PersonaTopicRecipientsTooMany: lambda _error: "recipient",
+    GroupTopicRecipientsTooMany: lambda _error: "recipient",
+    RecipientWithoutContact: lambda error: f"recipient[{error.recipient_index}].contact",
+    ContactTypeInvalid: lambda error: f"recipient[{error.recipient_index}].contact[{error.contact_index}].type",
+    RecipientContactInvalid: lambda error: f"recipient[{error.recipient_index}].contact[{error.contact_index}].key",
+    RecipientAmbiguous: lambda error: f"recipient[{error.recipient_index}].contact",
+    RecipientRepeated: lambda error: f"recipient[{error.recipient_index}]",
+}
+
+
+_T = TypeVar("_T")
+
+
+class RavenDialect:
+    def credential(self, request: HttpRequest) -> str | None:
+        """What follows `Bearer` in the header Authorization."""
+        scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+    def refusal(self, error: RavenError, *, request_id: str) -> Answer:
+        """`notification` is the published message where there is one, and `errors` says where and what to do."""
+        published = _of_class(_PUBLISHED, error)
+        if published:
+            status, notification = published[0], published[1].format(**_fields(error))
+        else:
+            status, notification = _of_class(_STATUS_OF, error) or 400, str(error)
+        where = _of_class(_PATHS, error)
+        path = where(error) if where else getattr(error, "path", "")
+        if path and not published and path not in notification:
+            notification = f"{path}: {notification}"
+        body = {
+            "data": None,
+            "notification": notification,
+            "code": error.code,
+            "request_id": request_id,
+            "errors": [{"path": path, "message": str(error)}],
+        }
+        return Answer(body, status=status, headers=_headers(error))
+
+
+def _of_class(table: dict[type[RavenError], _T], error: RavenError) -> _T | None:
+    return next((table[kind] for kind in type(error).__mro__ if kind in table), None)
+
+
+def _fields(error: RavenError) -> dict[str, Any]:
+    return {f.name: getattr(error, f.name) for f in dataclasses.fields(error)} if dataclasses.is_dataclass(error) else {}
+
+
+def _headers(error: RavenError) -> dict[str, str]:
+    if isinstance(error, RateLimitExceeded):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": error.allowed}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    return {}

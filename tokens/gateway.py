@@ -1,0 +1,295 @@
+"""The one way in for programs: every call of every dialect passes these checks, in this order, and is logged.
+
+    token → source networks → rate limit → Pro → ability → Idempotency-Key → body → the endpoint's own rules
+
+An endpoint is data (`Endpoint`); it has no way to skip a check. A dialect says how a credential is sent and how answers
+and refusals look. See docs/decisions/0002-one-gateway.md.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import URLPattern, path, re_path
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.client import client_address
+from raven_admin.errors import RavenError
+from tokens import credentials, idempotency, rate_limit, request_log
+from tokens.refusals import (
+    AbilityMissing,
+    BodyInvalid,
+    BodyTooLarge,
+    EndpointUnknown,
+    IdempotencyKeyInFlight,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyReused,
+    InternalError,
+    MediaTypeUnsupported,
+    MethodNotAllowed,
+    ProInactive,
+    RateLimitExceeded,
+    SourceRefused,
+    TokenInBody,
+    Unauthorized,
+)
+from tokens.secrets import find_secret
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF: dict[type[RavenError], int] = {
+    Unauthorized: 401,
+    ProInactive: 401,
+    SourceRefused: 403,
+    AbilityMissing: 403,
+    RateLimitExceeded: 429,
+    EndpointUnknown: 404,
+    MethodNotAllowed: 405,
+    BodyTooLarge: 413,
+    MediaTypeUnsupported: 415,
+    BodyInvalid: 400,
+    TokenInBody: 400,
+    IdempotencyKeyInvalid: 400,
+    IdempotencyKeyReused: 422,
+    IdempotencyKeyInFlight: 409,
+    InternalError: 500,
+}
+"""The HTTP status of what the gateway itself refuses; a dialect adds its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call gets: a status and a value to encode as JSON."""
+
+    value: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Dialect(Protocol):
+    """How one vendor's API looks from outside."""
+
+    def credential(self, request: HttpRequest) -> str | None:
+        """The token that the call shows, or None when it shows none in this dialect's way."""
+
+    def refusal(self, error: RavenError, *, request_id: str) -> Answer:
+        """How a refusal looks."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call under way: who calls, and what an endpoint may use."""
+
+    caller: request_log.Caller
+    started_at: float
+    credential: credentials.Credential | None = None
+    claimed_token_id: int | None = None
+    claimed_workspace_id: int | None = None
+    abilities: frozenset[str] = frozenset()
+    allowance: rate_limit.Allowance | None = None
+    claim: idempotency.Claim | None = None
+    ability: str = ""
+
+    @property
+    def token(self) -> credentials.Credential:
+        """The credential; every endpoint has one."""
+        assert self.credential is not None  # noqa: S101 - the pipeline checked it before any endpoint
+        return self.credential
+
+    @property
+    def now(self) -> datetime:
+        return self.caller.received_at
+
+    def require(self, key: str) -> None:
+        """Raises AbilityMissing unless the token has the ability `key`."""
+        if key not in self.abilities:
+            raise AbilityMissing(key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation: where it is, what it needs, and the function that does it."""
+
+    method: str
+    path: str
+    ability: str | None
+    """None: any token may call it."""
+    handle: Callable[..., Answer]
+    """Called with the Call and, when there is a `body`, the decoded body."""
+    body: type[msgspec.Struct] | None = None
+
+
+class GatewayView(APIView):
+    """All endpoints of one path. Django REST framework parses the request and routes the method; we do the rest."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    dialect: ClassVar[Any] = None
+    endpoints: ClassVar[Mapping[str, Endpoint]] = {}
+    """By HTTP method; none at all: no such address."""
+
+    call: Call
+    endpoint: Endpoint
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Every check that does not depend on the endpoint's own rules."""
+        call = self.call = _receive(request._request)
+        shown = credentials.read(self.dialect.credential(request._request))
+        call.credential = shown.credential
+        call.claimed_token_id, call.claimed_workspace_id = shown.claimed_token_id, shown.claimed_workspace_id
+        if shown.refusal is not None:
+            self._take_from_bucket(f"address:{call.caller.address}", None)
+            raise shown.refusal
+        call.token.check_usable(at=call.now)
+        call.token.check_source(call.caller.address)
+        self._take_from_bucket(f"token:{call.token.token_id}", call.token.requests_per_minute)
+        call.token.check_pro(at=call.now)
+        self.endpoint = self._endpoint(call.caller.method)
+        call.abilities = call.token.abilities()
+        if self.endpoint.ability is not None:
+            call.ability = self.endpoint.ability
+            call.require(self.endpoint.ability)
+
+    def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Decodes the body, does what the endpoint does, and logs it, in one transaction."""
+        call, endpoint = self.call, self.endpoint
+        key = request.headers.get("Idempotency-Key")
+        if key is not None and call.caller.method not in {"GET", "HEAD"}:
+            called = b"\n".join([call.caller.method.encode(), call.caller.path.encode(), call.caller.body])
+            call.claim = idempotency.claim(token_id=call.token.token_id, key=key, call=called, now=call.now)
+            if call.claim.replay is not None:
+                status, body = call.claim.replay
+                call.claim = None
+                self._log(status=status, code="", body=body.encode())
+                return _response(status, body.encode(), {"Idempotent-Replayed": "true"})
+        arguments = [] if endpoint.body is None else [_decode(request._request, call.caller.body, endpoint.body)]
+        with transaction.atomic():
+            done = endpoint.handle(call, *arguments, **kwargs)
+            body_bytes = msgspec.json.encode(done.value)
+            if call.claim is not None:
+                idempotency.finish(call.claim, status=done.status, body=body_bytes.decode())
+            self._log(status=done.status, code="", body=body_bytes)
+        return _response(done.status, body_bytes, done.headers)
+
+    get = post = put = patch = delete = head = options = answer
+
+    def handle_exception(self, exc: Exception) -> HttpResponse:
+        """The refusal in the dialect's form, logged; what nobody foresaw is logged with its trace and says so."""
+        if not isinstance(exc, RavenError):
+            logger.exception("gateway call %s failed", self.call.caller.request_id, exc_info=exc)
+            exc = InternalError()
+        if self.call.claim is not None:
+            idempotency.release(self.call.claim)
+        refused: Answer = self.dialect.refusal(exc, request_id=self.call.caller.request_id)
+        body = msgspec.json.encode(refused.value)
+        self._log(status=refused.status, code=exc.code, body=body)
+        return _response(refused.status, body, refused.headers)
+
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        raise MethodNotAllowed(method=self.call.caller.method, allowed=", ".join(self.endpoints))
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        call = self.call
+        response["X-Request-Id"] = call.caller.request_id
+        response["Cache-Control"] = "no-store"
+        if call.allowance is not None:
+            for name, value in call.allowance.headers().items():
+                response[name] = value
+        credential = call.credential
+        if credential is not None and credential.expires_at and credential.expires_soon(at=call.now):
+            response["Raven-Token-Expires"] = credential.expires_at.astimezone(UTC).isoformat(timespec="seconds")
+        return response
+
+    def _take_from_bucket(self, key: str, requests_per_minute: int | None) -> None:
+        call = self.call
+        limit = requests_per_minute or settings.DEFAULT_REQUESTS_PER_MINUTE
+        call.allowance = rate_limit.take(key, requests_per_minute=limit, now=call.now)
+        if not call.allowance.is_allowed:
+            raise RateLimitExceeded(requests_per_minute=limit, retry_after_s=call.allowance.retry_after_s)
+
+    def _endpoint(self, method: str) -> Endpoint:
+        if not self.endpoints:
+            raise EndpointUnknown
+        endpoint = self.endpoints.get("GET" if method == "HEAD" else method)
+        if endpoint is None:
+            raise MethodNotAllowed(method=method, allowed=", ".join(self.endpoints))
+        return endpoint
+
+    def _log(self, *, status: int, code: str, body: bytes) -> None:
+        call = self.call
+        credential = call.credential
+        request_log.write(
+            call.caller,
+            workspace_id=credential.workspace_id if credential else call.claimed_workspace_id,
+            token_id=credential.token_id if credential else call.claimed_token_id,
+            ability=call.ability,
+            status=status,
+            code=code,
+            duration_ms=(time.perf_counter() - call.started_at) * 1000,
+            response_body=body,
+        )
+        if credential is not None:
+            credential.note_use(at=call.now)
+
+
+def routes(dialect: Dialect, endpoints: Iterable[Endpoint]) -> Sequence[URLPattern]:
+    """The URL patterns of a dialect; its last pattern answers every other address below the dialect's prefix."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    patterns = [
+        path(route, GatewayView.as_view(dialect=dialect, endpoints=methods)) for route, methods in by_path.items()
+    ]
+    return [*patterns, re_path(r"^.*$", GatewayView.as_view(dialect=dialect))]
+
+
+def _receive(request: HttpRequest) -> Call:
+    caller = request_log.Caller(
+        request_id=request_log.new_request_id(),
+        received_at=timezone.now(),
+        method=request.method or "",
+        path=request.get_full_path(),
+        address=client_address(request),
+        agent=request.headers.get("User-Agent", ""),
+        # One byte more than allowed tells too large from just right, without reading a flood.
+        body=request.read(settings.MAX_BODY_BYTES + 1),
+    )
+    return Call(caller=caller, started_at=time.perf_counter())
+
+
+def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    if len(body) > settings.MAX_BODY_BYTES:
+        raise BodyTooLarge(max_bytes=settings.MAX_BODY_BYTES)
+    if request.content_type != "application/json" or request.content_params.get("charset", "utf-8").lower() != "utf-8":
+        raise MediaTypeUnsupported
+    try:
+        decoded = msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        problem, _at, where = str(error).partition(" - at `$")
+        raise BodyInvalid(path=where.removeprefix(".").removesuffix("`"), problem=problem) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BodyInvalid(path="", problem=f"The body is not JSON in UTF-8: {error}") from None
+    except RecursionError:
+        raise BodyInvalid(path="", problem="The body is nested too deeply.") from None
+    text = request_log.plain_text(body)
+    if "\0" in text or "\\u0000" in text:
+        raise BodyInvalid(path="", problem="The body contains a null character, which no text may.")
+    if find_secret(text):
+        raise TokenInBody
+    return decoded
+
+
+def _response(status: int, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+    return HttpResponse(body, status=status, content_type="application/json", headers=dict(headers))

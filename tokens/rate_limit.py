@@ -1,0 +1,53 @@
+"""A token bucket per token or address, exact across threads, processes and hosts: one statement takes and answers."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+_TAKE = """
+    INSERT INTO tokens_ratebucket AS bucket (key, level, refilled_at, was_allowed)
+    VALUES (%(key)s, %(capacity)s - 1, %(now)s, %(yes)s)
+    ON CONFLICT (key) DO UPDATE SET
+        level = {level} - CASE WHEN {level} >= 1 THEN 1 ELSE 0 END,
+        was_allowed = CASE WHEN {level} >= 1 THEN %(yes)s ELSE %(no)s END,
+        refilled_at = {most}(bucket.refilled_at, excluded.refilled_at)
+    RETURNING level, was_allowed
+"""
+_REFILLED = (
+    "{least}(%(capacity)s, bucket.level + {most}(0, excluded.refilled_at - bucket.refilled_at) * %(capacity)s / 60.0)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a bucket answered: whether the call may go on, and what is left."""
+
+    is_allowed: bool
+    requests_per_minute: int
+    remaining: int
+    retry_after_s: int
+    """Whole seconds until the next call may go on; 0 when one may now."""
+
+    def headers(self) -> dict[str, str]:
+        """As draft-ietf-httpapi-ratelimit-headers-10 says."""
+        reset_s = math.ceil((self.requests_per_minute - self.remaining) * 60 / self.requests_per_minute)
+        return {
+            "RateLimit-Policy": f'"minute";q={self.requests_per_minute};w=60',
+            "RateLimit": f'"minute";r={self.remaining};t={reset_s}',
+        }
+
+
+def take(key: str, *, requests_per_minute: int, now: datetime) -> Allowance:
+    """One call is taken from the bucket `key`, which holds a minute's worth and refills all the time."""
+    least, most = ("LEAST", "GREATEST") if connection.vendor == "postgresql" else ("MIN", "MAX")
+    level = _REFILLED.format(least=least, most=most)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TAKE.format(level=level, most=most),
+            {"key": key, "capacity": float(requests_per_minute), "now": now.timestamp(), "yes": True, "no": False},
+        )
+        left, is_allowed = cursor.fetchone()
+    wait_s = 0 if left >= 1 else math.ceil((1 - left) * 60 / requests_per_minute)
+    return Allowance(bool(is_allowed), requests_per_minute, int(left), wait_s)

@@ -1,0 +1,95 @@
+"""Every call is written down, and nothing secret with it."""
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote
+
+from tokens.models import RequestLogEntry
+from tokens.secrets import mask_tokens
+
+MAX_BODY_CHARACTERS = 64 * 1024
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a call says about itself, before anything is checked."""
+
+    request_id: str
+    received_at: datetime
+    method: str
+    path: str
+    """With its query."""
+    address: str
+    agent: str
+    body: bytes
+
+
+def new_request_id() -> str:
+    """`req_` and a ULID: 26 characters that sort by time."""
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    digits = ""
+    for _ in range(26):
+        number, digit = divmod(number, 32)
+        digits = _CROCKFORD[digit] + digits
+    return f"req_{digits}"
+
+
+def write(
+    caller: Caller,
+    *,
+    workspace_id: int | None,
+    token_id: int | None,
+    ability: str,
+    status: int,
+    code: str,
+    duration_ms: float,
+    response_body: bytes,
+) -> None:
+    """The call is in the log, as part of the caller's transaction if there is one."""
+    RequestLogEntry.objects.bulk_create(
+        [
+            RequestLogEntry(
+                request_id=caller.request_id,
+                received_at=caller.received_at,
+                workspace_id=workspace_id,
+                token_id=token_id,
+                ability=ability,
+                method=caller.method[:10],
+                path=_masked(unquote(caller.path))[:500],
+                status=status,
+                code=code,
+                duration_ms=round(duration_ms, 3),
+                address=caller.address,
+                agent=_masked(caller.agent)[:300],
+                request_body=_body_text(caller.body),
+                response_body=_body_text(response_body),
+            )
+        ]
+    )
+
+
+def plain_text(body: bytes) -> str:
+    r"""`body` as text in which nothing hides: JSON escapes such as `\u005f` are undone."""
+    text = body.decode("utf-8", "replace")
+    if "\\" in text:
+        try:
+            return json.dumps(json.loads(text), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return text
+    return text
+
+
+def _body_text(body: bytes) -> str:
+    text = _masked(plain_text(body))
+    if len(text) > MAX_BODY_CHARACTERS:
+        return f"{text[:MAX_BODY_CHARACTERS]}… (cut: {len(text)} characters in all)"
+    return text
+
+
+def _masked(text: str) -> str:
+    # PostgreSQL stores neither NUL nor half of a surrogate pair.
+    return mask_tokens(text).replace("\0", "␀").encode("utf-8", "replace").decode()
