@@ -13,10 +13,24 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
+from environ.fileaware_mapping import FileAwareMapping
+
+
+class _Files(FileAwareMapping):  # type: ignore[misc]
+    """A variable's value, from the file that its `*_FILE` names if any, without the line end that editors put there."""
+
+    def __getitem__(self, name: str) -> str:
+        value: str = super().__getitem__(name)
+        return value.rstrip("\r\n")
+
+
+class _Env(environ.FileAwareEnv):  # type: ignore[misc]
+    ENVIRON = _Files()
+
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = "pytest" in sys.modules
-env = environ.FileAwareEnv()
+env = _Env()
 if not TESTING:
     env.read_env(BASE_DIR / ".env")
 
@@ -53,8 +67,11 @@ except ValueError:
 if not TOKEN_PEPPERS:
     raise ImproperlyConfigured("TOKEN_PEPPERS must look like `1:<32 or more random characters>,2:<…>`.")
 
+# Where `make run` listens.
+BIND_ADDRESS: str = env.str("BIND_ADDRESS", default="127.0.0.1")
+PORT: int = env.int("PORT", default=8000)
 # Where people and programs reach this server; https makes cookies secure and turns on HSTS.
-BASE_URL: str = env.str("BASE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
+BASE_URL: str = env.str("BASE_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 _base = urlsplit(BASE_URL)
 if _base.scheme not in {"http", "https"} or not _base.hostname:
     raise ImproperlyConfigured(f"BASE_URL must look like https://raven.example.org, not {BASE_URL!r}.")

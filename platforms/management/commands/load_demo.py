@@ -1,0 +1,73 @@
+"""`manage.py load_demo`: something to look at on the first day; in the topmost room, because it is made of all of them."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from accounts.models import Membership, User, Workspace
+from accounts.roles import Role
+from messaging.models import Topic, TopicType
+from personas.services import ContactDraft, add_persona
+
+PEOPLE = (
+    # The name that the vendor's example of message:send sends under.
+    ("your_username", "", "", Role.SUPPORT),
+    ("sari", "Sari", "Wulandari", Role.SUPPORT),
+    ("dewi", "Dewi", "Anggraini", Role.VIEWER),
+)
+MASS_TOPICS = ("Announcements", "Order updates", "Opening hours")
+PERSONAS = (
+    (
+        "Rina Hartono",
+        ContactDraft("whatsapp", "0812-0000-0101", "Main contact"),
+        ContactDraft("email", "rina@example.org"),
+    ),
+    ("Joko Prasetyo", ContactDraft("whatsapp", "+62 812 0000 0102", "Main contact")),
+    ("Maya Lestari", ContactDraft("phone", "0812-0000-0103"), ContactDraft("telegram", "maya_lestari")),
+    ("Toko Sumber Rejeki", ContactDraft("email", "pesanan@example.org", "Orders")),
+)
+
+
+class Command(BaseCommand):
+    help = "Makes the admin, and in an empty database the workspaces demo and sandbox; changes nothing that exists."
+
+    @transaction.atomic
+    def handle(self, *args: Any, **options: Any) -> None:
+        is_empty = not Workspace.objects.exists()
+        if is_empty:
+            demo = Workspace.objects.create(name="Demo", slug="demo", country="ID", time_zone="Asia/Jakarta")
+            Workspace.objects.create(name="Sandbox", slug="sandbox", country="ID", time_zone="Asia/Jakarta")
+        admin, is_new = self._admin(settings.DEMO_ADMIN_USERNAME, settings.DEMO_ADMIN_PASSWORD)
+        if is_new:
+            for workspace in Workspace.objects.filter(slug__in=("demo", "sandbox")):
+                Membership.objects.create(workspace=workspace, user=admin, role=Role.ADMIN)
+        if is_empty:
+            self._fill(demo)
+
+    def _admin(self, username: str, password: str) -> tuple[User, bool]:
+        found = User.objects.filter(username__iexact=username).first()
+        if found:
+            return found, False
+        if not password:
+            raise CommandError("Set DEMO_ADMIN_PASSWORD to the password that the first admin shall sign in with.")
+        admin = User.objects.create_superuser(username, password=password)
+        try:
+            validate_password(password, admin)
+        except ValidationError as error:
+            self.stderr.write(f"DEMO_ADMIN_PASSWORD is weak, so change it soon: {' '.join(error.messages)}")
+        return admin, True
+
+    def _fill(self, demo: Workspace) -> None:
+        for username, first_name, last_name, role in PEOPLE:
+            user = User.objects.filter(username__iexact=username).first()
+            # No password: nobody signs in as these until an admin sets one.
+            user = user or User.objects.create_user(username, first_name=first_name, last_name=last_name)
+            Membership.objects.get_or_create(workspace=demo, user=user, defaults={"role": role})
+        for name in MASS_TOPICS:
+            Topic.objects.create(workspace=demo, type=TopicType.MASS, name=name)
+        for name, *contacts in PERSONAS:
+            add_persona(workspace=demo, name=name, contacts=contacts)
