@@ -1,6 +1,6 @@
 """What every list and page of the console has in common: scoped to the workspace, bounded, fast with a million rows."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.views.main import ChangeList
@@ -47,7 +47,7 @@ class WorkspaceChangeList(ChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
-        model_admin: WorkspaceModelAdmin = self.model_admin
+        model_admin = cast(WorkspaceModelAdmin, self.model_admin)
         return rows.filter(**{model_admin.workspace_field: current_workspace(request)})
 
     def get_results(self, request: HttpRequest) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from accounts.models import User
 from messaging.models import Message, Recipient, Topic, TopicType
@@ -176,7 +176,7 @@ def _topic_id(
         assert anchor_id is not None  # noqa: S101 - _check_topic
         return anchor_id
     persona = None if topic.type == TopicType.MASS else matched[0].persona
-    named = {"workspace_id": workspace_id, "type": topic.type, "name": topic.name, "persona": persona}
+    named: dict[str, Any] = {"workspace_id": workspace_id, "type": topic.type, "name": topic.name, "persona": persona}
     found = Topic.objects.filter(**named).values_list("pk", flat=True).first()
     if found is not None:
         return found

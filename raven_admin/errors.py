@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class RavenError(Exception):
@@ -15,5 +15,8 @@ class RavenError(Exception):
     code: ClassVar[str] = "refused"
 
     def __str__(self) -> str:
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} if dataclasses.is_dataclass(self) else {}
-        return inspect.cleandoc(type(self).__doc__ or "").format(**values)
+        return inspect.cleandoc(type(self).__doc__ or "").format(**self.fields())
+
+    def fields(self) -> dict[str, Any]:
+        """The data of the error, by name."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} if dataclasses.is_dataclass(self) else {}

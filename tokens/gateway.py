@@ -7,11 +7,12 @@ and refusals look. See docs/decisions/0002-one-gateway.md.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NoReturn, Protocol
 
 import msgspec
 from django.conf import settings
@@ -45,6 +46,7 @@ from tokens.refusals import (
 from tokens.secrets import find_secret
 
 logger = logging.getLogger(__name__)
+_FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
 
 STATUS_OF: dict[type[RavenError], int] = {
     Unauthorized: 401,
@@ -181,9 +183,11 @@ class GatewayView(APIView):
             self._log(status=done.status, code="", body=body_bytes)
         return _response(done.status, body_bytes, done.headers)
 
-    get = post = put = patch = delete = head = options = answer
+    get = post = put = patch = delete = head = answer
+    options = answer  # type: ignore[assignment]
 
-    def handle_exception(self, exc: Exception) -> HttpResponse:
+    # The stubs ask for the framework's own Response; the framework itself takes any of Django's.
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         """The refusal in the dialect's form, logged; what nobody foresaw is logged with its trace and says so."""
         if not isinstance(exc, RavenError):
             logger.exception("gateway call %s failed", self.call.caller.request_id, exc_info=exc)
@@ -195,10 +199,10 @@ class GatewayView(APIView):
         self._log(status=refused.status, code=exc.code, body=body)
         return _response(refused.status, body, refused.headers)
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise MethodNotAllowed(method=self.call.caller.method, allowed=", ".join(self.endpoints))
 
-    def finalize_response(
+    def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         call = self.call
@@ -272,13 +276,13 @@ def _receive(request: HttpRequest) -> Call:
 def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
     if len(body) > settings.MAX_BODY_BYTES:
         raise BodyTooLarge(max_bytes=settings.MAX_BODY_BYTES)
-    if request.content_type != "application/json" or request.content_params.get("charset", "utf-8").lower() != "utf-8":
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    if request.content_type != "application/json" or charset.lower() != "utf-8":
         raise MediaTypeUnsupported
     try:
         decoded = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
-        problem, _at, where = str(error).partition(" - at `$")
-        raise BodyInvalid(path=where.removeprefix(".").removesuffix("`"), problem=problem) from None
+        raise _body_invalid(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BodyInvalid(path="", problem=f"The body is not JSON in UTF-8: {error}") from None
     except RecursionError:
@@ -289,6 +293,15 @@ def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> m
     if find_secret(text):
         raise TokenInBody
     return decoded
+
+
+def _body_invalid(error: msgspec.ValidationError) -> BodyInvalid:
+    """From "Object contains unknown field `x` - at `$.topic`" to the path `topic.x`."""
+    problem, _at, where = str(error).partition(" - at `$")
+    path = where.removesuffix("`")
+    if field_named := _FIELD_NAMED.search(problem):
+        path = f"{path}.{field_named[1]}"
+    return BodyInvalid(path=path.removeprefix("."), problem=problem)
 
 
 def _response(status: int, body: bytes, headers: Mapping[str, str]) -> HttpResponse:

@@ -7,7 +7,7 @@ itself. Together they are right whether or not a worker runs.
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import transaction
 from django.db.models import Count, F, Max, Sum
@@ -34,10 +34,15 @@ class Use:
 
 
 def calls_of(tokens: Collection[Token], *, days: int = USAGE_DAYS) -> dict[int, int]:
-    """Calls per token id in the last `days` days; two queries, however many tokens."""
-    ids = [token.pk for token in tokens]
-    counted = UsageCount.objects.filter(token__in=ids, day__gt=_today() - timedelta(days=days))
-    recent = RequestLogEntry.objects.filter(token__in=ids, pk__gt=_progress())
+    """Calls per token id in the last `days` days; three queries, however many tokens."""
+    return calls_by_id([token.pk for token in tokens], days=days)
+
+
+def calls_by_id(ids: Collection[int], *, days: int = USAGE_DAYS) -> dict[int, int]:
+    """`calls_of` for tokens of which only the ids are at hand."""
+    first = _today() - timedelta(days=days - 1)
+    counted = UsageCount.objects.filter(token__in=ids, day__gte=first)
+    recent = RequestLogEntry.objects.filter(token__in=ids, pk__gt=_progress(), received_at__gte=_midnight(first))
     totals: dict[int, int] = defaultdict(int)
     for rows in (
         counted.values_list("token_id").annotate(total=Sum("calls")),
@@ -50,13 +55,13 @@ def calls_of(tokens: Collection[Token], *, days: int = USAGE_DAYS) -> dict[int, 
 
 def uses_of(token: Token, *, since: datetime | None = None, days: int = USAGE_DAYS) -> list[Use]:
     """The calls of one token in the last `days` days, or since the beginning of the day of `since`."""
-    first = since.astimezone(timezone.get_fixed_timezone(0)).date() if since else _today() - timedelta(days=days - 1)
+    first = since.astimezone(UTC).date() if since else _today() - timedelta(days=days - 1)
     kinds = ("day", "ability", "address", "status")
     counted = UsageCount.objects.filter(token=token, day__gte=first).values_list(*kinds, "calls", "last_at")
     recent = (
         RequestLogEntry.objects.filter(token=token, pk__gt=_progress())
         .order_by()
-        .annotate(day=TruncDate("received_at", tzinfo=timezone.get_fixed_timezone(0)))
+        .annotate(day=TruncDate("received_at", tzinfo=UTC))
         .filter(day__gte=first)
         .values_list(*kinds)
         .annotate(calls=Count("pk"), last_at=Max("received_at"))
@@ -82,7 +87,7 @@ def roll_up(*, now: datetime) -> int:
     rows = list(
         stretch.filter(pk__lte=last, token__in=Token.objects.all())
         .order_by()
-        .annotate(day=TruncDate("received_at", tzinfo=timezone.get_fixed_timezone(0)))
+        .annotate(day=TruncDate("received_at", tzinfo=UTC))
         .values_list("token_id", "day", "ability", "address", "status")
         .annotate(calls=Count("pk"), last_at=Max("received_at"))
     )
@@ -107,5 +112,9 @@ def _progress() -> int:
     return UsageProgress.objects.values_list("last_entry_id", flat=True).first() or 0
 
 
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)
+
+
 def _today() -> date:
-    return timezone.now().astimezone(timezone.get_fixed_timezone(0)).date()
+    return timezone.now().astimezone(UTC).date()

@@ -4,7 +4,6 @@ The vendor prints the texts and statuses (shared/vendors/raven.md) but no error 
 `notification` follow the success body, the others are ours.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -81,7 +80,7 @@ class RavenDialect:
         """`notification` is the published message where there is one, and `errors` says where and what to do."""
         published = _of_class(_PUBLISHED, error)
         if published:
-            status, notification = published[0], published[1].format(**_fields(error))
+            status, notification = published[0], published[1].format(**error.fields())
         else:
             status, notification = _of_class(_STATUS_OF, error) or 400, str(error)
         where = _of_class(_PATHS, error)
@@ -100,10 +99,6 @@ class RavenDialect:
 
 def _of_class(table: dict[type[RavenError], _T], error: RavenError) -> _T | None:
     return next((table[kind] for kind in type(error).__mro__ if kind in table), None)
-
-
-def _fields(error: RavenError) -> dict[str, Any]:
-    return {f.name: getattr(error, f.name) for f in dataclasses.fields(error)} if dataclasses.is_dataclass(error) else {}
 
 
 def _headers(error: RavenError) -> dict[str, str]:

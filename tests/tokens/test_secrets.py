@@ -1,0 +1,80 @@
+import re
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokens.secrets import ALPHABET, TEMPORARY, find_secret, mask_tokens, new_secret, parse_secret
+
+
+def test_a_new_secret_has_the_designed_shape() -> None:
+    secret = new_secret().value
+
+    assert re.fullmatch(r"rvn_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}", secret)
+    assert parse_secret(secret) is not None
+
+
+def test_a_temporary_secret_says_so() -> None:
+    assert new_secret(TEMPORARY).value.startswith("rvt_")
+
+
+def test_two_secrets_differ() -> None:
+    assert new_secret() != new_secret()
+
+
+@given(st.integers(0, 65), st.sampled_from(ALPHABET))
+def test_any_single_wrong_character_fails_the_checksum(position: int, character: str) -> None:
+    secret = new_secret().value
+    mistyped = secret[:position] + character + secret[position + 1 :]
+
+    assert (parse_secret(mistyped) is None) == (mistyped != secret)
+
+
+@given(st.text())
+def test_no_other_text_is_a_secret(text: str) -> None:
+    assert parse_secret(text) is None
+
+
+def test_a_secret_matches_its_digest_and_pepper_only() -> None:
+    secret = new_secret()
+    digest = secret.digest("pepper")
+
+    assert secret.matches(digest, "pepper")
+    assert not secret.matches(digest, "salt")
+    assert not new_secret().matches(digest, "pepper")
+
+
+def test_repr_does_not_show_the_secret() -> None:
+    secret = new_secret()
+
+    assert secret.value[17:] not in repr(secret)
+
+
+@given(st.text(alphabet=string.printable), st.text(alphabet=string.printable))
+def test_a_token_is_masked_wherever_it_stands(before: str, after: str) -> None:
+    secret = new_secret().value
+
+    masked = mask_tokens(before + secret + after)
+
+    assert secret[17:] not in masked
+
+
+@pytest.mark.parametrize("spoil", [lambda s: s[:40], lambda s: s + "x", lambda s: s.upper(), lambda s: s[:-1] + "!"])
+def test_a_token_cut_short_or_mistyped_is_masked_too(spoil) -> None:  # type: ignore[no-untyped-def]
+    spoiled = spoil(new_secret().value)
+
+    assert spoiled[17:30] not in mask_tokens(f"token={spoiled}")
+
+
+def test_masking_keeps_the_public_part_and_other_text() -> None:
+    secret = new_secret()
+
+    assert mask_tokens(f"a {secret.value} b") == f"a rvn_{secret.public_id}_… b"
+
+
+def test_a_whole_token_is_found_in_a_text_and_a_mistyped_one_is_not() -> None:
+    secret = new_secret()
+
+    assert find_secret(f"x{secret.value}.") == secret
+    assert find_secret(secret.value[:-1] + "!") is None
