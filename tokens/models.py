@@ -28,6 +28,33 @@ class Status(models.TextChoices):
     REVOKED = "revoked", _("Revoked")
 
 
+def status_of(
+    *,
+    is_on: bool,
+    activates_at: datetime | None,
+    expires_at: datetime | None,
+    revoked_at: datetime | None,
+    at: datetime,
+) -> Status:
+    """What a token of these fields is at a moment."""
+    if revoked_at is not None:
+        return Status.REVOKED
+    if not is_on:
+        return Status.DISABLED
+    if expires_at is not None and expires_at <= at:
+        return Status.EXPIRED
+    if activates_at is not None and activates_at > at:
+        return Status.SCHEDULED
+    if expires_at is not None and expires_at <= at + EXPIRING_WITHIN:
+        return Status.EXPIRING
+    return Status.ACTIVE
+
+
+def masked(kind: str, public_id: str, last_four: str) -> str:
+    """A token as it may be shown: its public part and the last four characters."""
+    return f"{kind}_{public_id}_…{last_four}"
+
+
 class TokenQuerySet(models.QuerySet["Token"]):
     def with_status(self, status: str, *, at: datetime) -> Self:
         """The tokens whose `status_at(at)` is `status`."""
@@ -129,7 +156,7 @@ class Token(models.Model):
     @property
     def masked(self) -> str:
         """The token as it may be shown: its public part and the last four characters."""
-        return f"{self.kind}_{self.public_id}_…{self.last_four}"
+        return masked(self.kind, self.public_id, self.last_four)
 
     @property
     def ability_keys(self) -> list[str]:
@@ -137,17 +164,13 @@ class Token(models.Model):
         return sorted(ability.key for ability in self.abilities.all())
 
     def status_at(self, moment: datetime) -> Status:
-        if self.revoked_at is not None:
-            return Status.REVOKED
-        if not self.is_on:
-            return Status.DISABLED
-        if self.expires_at is not None and self.expires_at <= moment:
-            return Status.EXPIRED
-        if self.activates_at is not None and self.activates_at > moment:
-            return Status.SCHEDULED
-        if self.expires_at is not None and self.expires_at <= moment + EXPIRING_WITHIN:
-            return Status.EXPIRING
-        return Status.ACTIVE
+        return status_of(
+            is_on=self.is_on,
+            activates_at=self.activates_at,
+            expires_at=self.expires_at,
+            revoked_at=self.revoked_at,
+            at=moment,
+        )
 
     @property
     def status(self) -> Status:

@@ -1,0 +1,218 @@
+"""The listing of tokens as an Excel file, streamed; `docs/excel.md` describes its columns."""
+
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
+
+from accounts.models import User, Workspace
+from raven_admin.spreadsheet import CONTENT_TYPE, WHOLE_NUMBER_FORMAT, Column, Cover, Row, stream_workbook
+from tokens.abilities import ABILITIES
+from tokens.models import Status, Token, TokenAbility, masked, status_of
+from tokens.usage import calls_by_id
+
+_PAGE_ROWS = 2_000
+_FIELDS = (
+    "pk",
+    "name",
+    "kind",
+    "public_id",
+    "last_four",
+    "topic_anchor__name",
+    "user_alias_id",
+    "activates_at",
+    "expires_at",
+    "revoked_at",
+    "source_networks",
+    "requests_per_minute",
+    "caretaker_id",
+    "is_on",
+    "last_used_at",
+    "created_at",
+    "created_by_id",
+    "replaced_by__kind",
+    "replaced_by__public_id",
+    "replaced_by__last_four",
+)
+
+
+def listing_response(
+    *, request: HttpRequest, rows: QuerySet[Token], workspace: Workspace, filters: Sequence[tuple[str, str]]
+) -> StreamingHttpResponse:
+    """A download of `rows`, in their order; the caller has checked that the person may have it.
+
+    `filters` says in words what `rows` is filtered by, as (label, value); empty means that it is the whole listing.
+    """
+    # The stream is read when the middleware has left, so all that depends on the viewer is settled here.
+    listing = Listing.of_viewer(at=timezone.now())
+    zone = timezone.get_current_timezone()
+    facts = _facts(viewer=cast(User, request.user), workspace=workspace, filters=filters, at=listing.at)
+    title, author = _("Tokens of %(workspace)s") % {"workspace": workspace.name}, cast(User, request.user).display_name
+    rows_label = _("Tokens in this file")
+    content = stream_workbook(
+        sheet_name=_("Tokens"),
+        columns=listing.columns,
+        rows=listing.rows(rows),
+        cover_name=_("About"),
+        cover=lambda count: Cover(title=title, lines=(*facts, (rows_label, count)), author=author),
+        zone=zone,
+    )
+    name = f"tokens-{workspace.slug}-{timezone.localtime(listing.at):%Y-%m-%d}.xlsx"
+    return StreamingHttpResponse(
+        content,
+        content_type=CONTENT_TYPE,
+        headers={
+            "Content-Disposition": content_disposition_header(as_attachment=True, filename=name),
+            "Cache-Control": "private, no-store",
+            "X-Accel-Buffering": "no",
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The data sheet, in the viewer's language and zone."""
+
+    at: datetime
+    columns: tuple[Column, ...]
+    status_labels: dict[Status, str]
+    on: str
+    off: str
+
+    @classmethod
+    def of_viewer(cls, *, at: datetime) -> "Listing":
+        return cls(
+            at=at,
+            columns=tuple(_columns(timezone.get_current_timezone_name())),
+            status_labels={status: str(status.label) for status in Status},
+            on=_("On"),
+            off=_("Off"),
+        )
+
+    def rows(self, tokens: QuerySet[Token]) -> Iterator[Row]:
+        """A row each, read a page at a time.
+
+        Between two pages nothing is held open, neither a transaction nor a cursor: on SQLite either would stop writers
+        or the checkpoint for as long as the slowest download lasts. So the ids are read once (8 bytes a token), which
+        also keeps the order, whatever it is; a token deleted meanwhile is left out, any other is as its page found it.
+        """
+        ids = array("q", tokens.values_list("pk", flat=True).iterator(chunk_size=10_000))
+        for start in range(0, len(ids), _PAGE_ROWS):
+            yield from self._page(ids[start : start + _PAGE_ROWS].tolist())
+
+    def _page(self, ids: list[int]) -> Iterator[Row]:
+        found = {row[0]: row for row in Token.objects.filter(pk__in=ids).order_by().values_list(*_FIELDS)}
+        grants = _grants(ids)
+        calls = calls_by_id(ids)
+        people = _people(found.values())
+        for pk in ids:
+            if row := found.get(pk):
+                yield self._row(row, grants=grants, calls=calls[pk], people=people)
+
+    def _row(self, row: tuple[Any, ...], *, grants: Sequence[Collection[int]], calls: int, people: "_People") -> Row:
+        (
+            pk, name, kind, public_id, last_four, anchor, alias_id, activates_at, expires_at, revoked_at, networks,
+            rate, caretaker_id, is_on, last_used_at, created_at, creator_id, next_kind, next_public_id, next_last_four,
+        ) = row  # fmt: skip
+        status = status_of(
+            is_on=is_on, activates_at=activates_at, expires_at=expires_at, revoked_at=revoked_at, at=self.at
+        )
+        on, off = self.on, self.off
+        return (
+            name,
+            self.status_labels[status],
+            masked(kind, public_id, last_four),
+            *[on if pk in granted else off for granted in grants],
+            anchor,
+            people.usernames.get(alias_id),
+            activates_at,
+            expires_at,
+            revoked_at,
+            ", ".join(networks),
+            rate,
+            people.names.get(caretaker_id),
+            on if is_on else off,
+            last_used_at,
+            calls,
+            created_at,
+            people.names.get(creator_id),
+            masked(next_kind, next_public_id, next_last_four) if next_kind else None,
+        )
+
+
+def _columns(zone: str) -> Iterator[Column]:
+    """In the order of `Listing._row`."""
+
+    def moment(title: str) -> Column:
+        return Column(f"{title} ({zone})", width=20)
+
+    yield Column(_("Name"), width=32)
+    yield Column(_("Status"), width=11)
+    yield Column(_("Token"), width=25)
+    for ability in ABILITIES:
+        yield Column(str(ability.label), width=11)
+    yield Column(_("Topic anchor"), width=22)
+    yield Column(_("User aliases"), width=18)
+    yield moment(_("Activation"))
+    yield moment(_("Expiration"))
+    yield moment(_("Revoked"))
+    yield Column(_("Source networks"), width=26)
+    yield Column(_("Requests per minute"), width=13, number_format=WHOLE_NUMBER_FORMAT)
+    yield Column(_("Caretaker"), width=20)
+    yield Column(_("Switched on"), width=11)
+    yield moment(_("Last used"))
+    yield Column(_("Calls in 30 days"), width=12, number_format=WHOLE_NUMBER_FORMAT)
+    yield moment(_("Created"))
+    yield Column(_("Created by"), width=20)
+    yield Column(_("Replaced by"), width=25)
+
+
+def _facts(
+    *, viewer: User, workspace: Workspace, filters: Sequence[tuple[str, str]], at: datetime
+) -> list[tuple[str, str | int]]:
+    zone = timezone.get_current_timezone_name()
+    rate = number_format(settings.DEFAULT_REQUESTS_PER_MINUTE, force_grouping=True)
+    return [
+        (_("Workspace"), workspace.name),
+        (_("Downloaded by"), f"{viewer.display_name} ({viewer.username})"),
+        (_("Downloaded at (%(zone)s)") % {"zone": zone}, f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"),
+        (_("Downloaded at (UTC)"), f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"),
+        *(filters or [(_("Filters"), _("None: the whole listing"))]),
+        (_("Times"), _("In %(zone)s; the status is that of the download.") % {"zone": zone}),
+        (_("Requests per minute"), _("Empty: the default, %(rate)s.") % {"rate": rate}),
+        (_("Secrets"), _("Not in this file. A token shows its public part and its last four characters.")),
+    ]
+
+
+def _grants(ids: Collection[int]) -> list[set[int]]:
+    """Which of the tokens have each ability, in the catalogue's order."""
+    holders: dict[str, set[int]] = {ability.key: set() for ability in ABILITIES}
+    granted = TokenAbility.objects.filter(token__in=ids, key__in=holders).order_by()
+    for pk, key in granted.values_list("token_id", "key"):
+        holders[key].add(pk)
+    return list(holders.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """By id; nobody has the id None."""
+
+    usernames: dict[int | None, str]
+    names: dict[int | None, str]
+
+
+def _people(rows: Iterable[tuple[Any, ...]]) -> _People:
+    """The people whom the rows name."""
+    places = [_FIELDS.index(field) for field in ("user_alias_id", "caretaker_id", "created_by_id")]
+    ids = {row[place] for row in rows for place in places} - {None}
+    users = list(User.objects.filter(pk__in=ids).only("username", "first_name", "last_name"))
+    return _People({user.pk: user.username for user in users}, {user.pk: user.display_name for user in users})
