@@ -28,16 +28,15 @@ from django.urls import reverse
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = ROOT / ".env"
+# Calls handled at a time. granian's `backpressure` stays at its 1,024: it counts open connections, idle ones too.
 BLOCKING_THREADS = 8
-# Connections that the server holds at a time; more wait in the kernel's queue. A browser keeps up to six open.
-MOST_CONNECTIONS = 256
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
 
 
 def main() -> int:
-    for name in write_missing_secrets(ENV_FILE):
-        print(f"{name} is new, in {ENV_FILE.name}")
+    if new := write_missing_secrets(ENV_FILE):
+        print(f"Wrote {', '.join(new)} to .env, at random.", flush=True)
     load_settings()
     refuse_a_taken_port()
     prepare()
@@ -182,8 +181,8 @@ class Server:
 def _web_command() -> list[str]:
     return [
         sys.executable, "-m", "granian", "raven_admin.wsgi:application", "--interface", "wsgi", "--no-ws",
-        "--host", settings.BIND_ADDRESS, "--port", str(settings.PORT), "--log-level", "warning",
-        "--workers", "1", "--blocking-threads", str(BLOCKING_THREADS), "--backpressure", str(MOST_CONNECTIONS),
+        "--host", settings.BIND_ADDRESS, "--port", str(settings.PORT), "--log-level", "error",
+        "--workers", "1", "--blocking-threads", str(BLOCKING_THREADS), "--blocking-threads-idle-timeout", "600",
         "--workers-kill-timeout", str(STOP_TIMEOUT_S - 5),
     ]  # fmt: skip
 

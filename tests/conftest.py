@@ -1,7 +1,6 @@
 """What most tests start from: two workspaces, a person for each role, a token and its secret, and a clock."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +12,11 @@ from django.conf import settings
 
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
+from scripts.run_tests import chromium
 from tokens.abilities import ABILITY_KEYS
 from tokens.models import Token
 from tokens.services import COMMAND_LINE, Configuration, IssuedToken, issue_token
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PASSWORD = "correct horse battery"
 
 
@@ -28,10 +27,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if CHROMIUM is None:
-        for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
+    in_browser = [item for item in items if item.get_closest_marker("browser")]
+    if in_browser and chromium() is None:
+        for item in in_browser:
+            item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +45,7 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 def browser_type_launch_args() -> dict[str, Any]:
     """The system's Chromium, which never asks the network for anything."""
     flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
-    return {"executable_path": CHROMIUM, "args": flags}
+    return {"executable_path": chromium(), "args": flags}
 
 
 @pytest.fixture(scope="session")
