@@ -52,6 +52,8 @@ class Column:
     title: str
     width: float = 14
     number_format: str = ""
+    instants: bool = False
+    """Whole numbers in it are seconds since 1970, written as moments; databases give them faster than datetimes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,7 @@ _LOOKS_ESCAPED = re.compile(rf"_(?=x[0-9A-Fa-f]{{4}}[_{_CONTROL}])")
 _ANY_CONTROL = re.compile(rf"[{_CONTROL}]")
 _NOT_A_CHARACTER = re.compile(rf"[{_NO_CHARACTER}]")
 _STARTS_EVALUATED = re.compile(rf"[{_EVALUATED}]")
+_PRESERVING = '<t xml:space="preserve">'
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 
 
@@ -300,7 +303,7 @@ class _RowWriter:
         self._rests = [_rests_by_type(column, skeleton=skeleton, clock=_WallClock(zone)) for column in columns]
 
     def header(self) -> str:
-        rest = partial(_text_rest, inert_style=self._header_style, style=self._header_style)
+        rest = _text_rest(inert_style=self._header_style, style=self._header_style)
         cells = (f"{start}1{rest(column.title)}" for start, column in zip(self._starts, self._columns, strict=True))
         return f'<row r="1" ht="32" customHeight="1">{"".join(cells)}</row>'
 
@@ -320,15 +323,16 @@ class _RowWriter:
 
 def _rests(values: tuple[Value, ...], rest_by_type: dict[type, _Rest]) -> Iterable[str]:
     types = set(map(type, values)) - {type(None)}
-    if not types:
-        return [""] * len(values)
-    only = types.pop() if len(types) == 1 else None
+    if len(types) != 1:
+        return ["" if value is None else _rest_for(value, rest_by_type)(value) for value in values]
+    only = types.pop()
     if only is str or only is int:
         rest = rest_by_type[only]
         known = {value: "" if value is None else rest(value) for value in set(values)}
         return map(known.__getitem__, values)
-    # Never by value: 1, True and 1.0 are equal to Python, and so are the two 02:30 of a night when the clock goes back.
-    return ["" if value is None else _rest_for(value, rest_by_type)(value) for value in values]
+    # Not by value: two moments of the night when the clock goes back are equal to Python, and so are 0.0 and -0.0.
+    rest = _rest_for(next(value for value in values if value is not None), rest_by_type)
+    return ["" if value is None else rest(value) for value in values]
 
 
 def _rest_for(value: Value, rest_by_type: dict[type, _Rest]) -> _Rest:
@@ -342,7 +346,7 @@ def _rest_for(value: Value, rest_by_type: dict[type, _Rest]) -> _Rest:
 
 
 def _rests_by_type(column: Column, *, skeleton: _Skeleton, clock: "_WallClock") -> dict[type, _Rest]:
-    text = partial(_text_rest, inert_style=skeleton.inert_style)
+    text = _text_rest(inert_style=skeleton.inert_style)
 
     def style(default: str) -> str:
         number_format = column.number_format or default
@@ -350,22 +354,30 @@ def _rests_by_type(column: Column, *, skeleton: _Skeleton, clock: "_WallClock") 
 
     return {
         str: text,
-        int: partial(_int_rest, style=style(""), text=text),
+        int: _instant_rest(style=style(MOMENT_FORMAT), clock=clock, text=text)
+        if column.instants
+        else partial(_int_rest, style=style(""), text=text),
         float: partial(_float_rest, style=style(""), text=text),
         bool: _bool_rest,
-        datetime: partial(_moment_rest, style=style(MOMENT_FORMAT), clock=clock, text=text),
+        datetime: _moment_rest(style=style(MOMENT_FORMAT), clock=clock, text=text),
         date: partial(_date_rest, style=style(DATE_FORMAT), text=text),
     }
 
 
-def _text_rest(value: str, *, inert_style: int, style: int = 0) -> str:
+def _text_rest(*, inert_style: int, style: int = 0) -> _Rest:
     attributes = f' s="{style}"' if style else ""
-    if _PLAIN.fullmatch(value) and "_x" not in value and len(value) * 2 <= MAX_CELL_LENGTH:
-        return f'"{attributes} t="inlineStr"><is><t>{value}</t></is></c>' if value else ""
-    if _STARTS_EVALUATED.match(value):
-        attributes = f' s="{inert_style}"'
-    text = _visible(value).translate(_MARKUP)
-    return f'"{attributes} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+    before, before_odd = f'"{attributes} t="inlineStr"><is><t>', f'"{attributes} t="inlineStr"><is>{_PRESERVING}'
+    before_inert = f'" s="{inert_style}" t="inlineStr"><is>{_PRESERVING}'
+    after = "</t></is></c>"
+    is_plain, safe_length = _PLAIN.fullmatch, MAX_CELL_LENGTH // 2
+
+    def rest(value: str) -> str:
+        if is_plain(value) and "_x" not in value and len(value) <= safe_length:
+            return f"{before}{value}{after}" if value else ""
+        text = _visible(value).translate(_MARKUP)
+        return f"{before_inert if _STARTS_EVALUATED.match(value) else before_odd}{text}{after}"
+
+    return rest
 
 
 def _visible(text: str) -> str:
@@ -398,10 +410,26 @@ def _bool_rest(value: bool) -> str:
     return f'" t="b"><v>{value:d}</v></c>'
 
 
-def _moment_rest(value: datetime, *, style: str, clock: "_WallClock", text: _Rest) -> str:
-    if not 1900 < value.year < 9999:
-        return text(value.isoformat(sep=" "))
-    return f'"{style}><v>{clock.seconds(value) / _DAY_S!r}</v></c>'
+def _moment_rest(*, style: str, clock: "_WallClock", text: _Rest) -> _Rest:
+    before, seconds = f'"{style}><v>', clock.seconds
+
+    def rest(value: datetime) -> str:
+        if not 1900 < value.year < 9999:
+            return text(value.isoformat(sep=" "))
+        return f"{before}{seconds(value) / _DAY_S!r}</v></c>"
+
+    return rest
+
+
+def _instant_rest(*, style: str, clock: "_WallClock", text: _Rest) -> _Rest:
+    before, seconds = f'"{style}><v>', clock.seconds_of_instant
+
+    def rest(value: int) -> str:
+        if not _FIRST_INSTANT <= value < _LAST_INSTANT:
+            return text(str(value))
+        return f"{before}{seconds(value) / _DAY_S!r}</v></c>"
+
+    return rest
 
 
 def _date_rest(value: date, *, style: str, text: _Rest) -> str:
@@ -413,6 +441,9 @@ def _date_rest(value: date, *, style: str, text: _Rest) -> str:
 _DAY_ZERO = date(1899, 12, 30)
 _MOMENT_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - a wall clock
 _MOMENT_ZERO_UTC = datetime(1899, 12, 30, tzinfo=UTC)
+_DAY_OF_1970 = (date(1970, 1, 1) - _DAY_ZERO).days
+_FIRST_INSTANT = int(datetime(1901, 1, 1, tzinfo=UTC).timestamp())
+_LAST_INSTANT = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 
 
 class _WallClock:
@@ -428,11 +459,20 @@ class _WallClock:
             since = moment - _MOMENT_ZERO
             return since.days * _DAY_S + since.seconds
         since = moment - _MOMENT_ZERO_UTC
-        day = since.days
-        offset = self._offset_of_day[day] if day in self._offset_of_day else self._learn(day)
+        return self._seconds(since.days, since.seconds)
+
+    def seconds_of_instant(self, instant: int) -> int:
+        return self._seconds(instant // _DAY_S + _DAY_OF_1970, instant % _DAY_S)
+
+    def _seconds(self, day: int, second: int) -> int:
+        """Of the wall clock, from those of UTC."""
+        try:
+            offset = self._offset_of_day[day]
+        except KeyError:
+            offset = self._learn(day)
         if offset is None:
-            offset = self._offset_at(moment)
-        return day * _DAY_S + since.seconds + offset
+            offset = self._offset_at(_MOMENT_ZERO_UTC + timedelta(days=day, seconds=second))
+        return day * _DAY_S + second + offset
 
     def _learn(self, day: int) -> int | None:
         first = _MOMENT_ZERO_UTC + timedelta(days=day)

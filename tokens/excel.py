@@ -1,5 +1,6 @@
 """The listing of tokens as an Excel file, streamed; `docs/excel.md` describes its columns."""
 
+import json
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BigIntegerField, Func, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.db.models.sql.compiler import SQLCompiler
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.formats import number_format
@@ -17,10 +21,26 @@ from django.utils.translation import gettext as _
 from accounts.models import User, Workspace
 from raven_admin.spreadsheet import CONTENT_TYPE, WHOLE_NUMBER_FORMAT, Column, Cover, Row, stream_workbook
 from tokens.abilities import ABILITIES
-from tokens.models import Status, Token, TokenAbility, masked, status_of
+from tokens.among import Among
+from tokens.models import EXPIRING_WITHIN, Status, Token, TokenAbility, masked, status_of
 from tokens.usage import calls_by_id
 
 _PAGE_ROWS = 2_000
+
+
+class _Seconds(Func):
+    """A moment as whole seconds since 1970, which costs a fifth of a datetime."""
+
+    output_field = BigIntegerField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> tuple[str, Any]:
+        return self.as_sql(compiler, connection, template="CAST(strftime('%%s', %(expressions)s) AS integer)", **extra)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> tuple[str, Any]:
+        template = "FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint"
+        return self.as_sql(compiler, connection, template=template, **extra)
+
+
 _FIELDS = (
     "pk",
     "name",
@@ -29,15 +49,15 @@ _FIELDS = (
     "last_four",
     "topic_anchor__name",
     "user_alias_id",
-    "activates_at",
-    "expires_at",
-    "revoked_at",
-    "source_networks",
+    _Seconds("activates_at"),
+    _Seconds("expires_at"),
+    _Seconds("revoked_at"),
+    Cast("source_networks", TextField()),
     "requests_per_minute",
     "caretaker_id",
     "is_on",
-    "last_used_at",
-    "created_at",
+    _Seconds("last_used_at"),
+    _Seconds("created_at"),
     "created_by_id",
     "replaced_by__kind",
     "replaced_by__public_id",
@@ -83,6 +103,8 @@ class Listing:
     """The data sheet, in the viewer's language and zone."""
 
     at: datetime
+    at_s: int
+    soon_s: int
     columns: tuple[Column, ...]
     status_labels: dict[Status, str]
     on: str
@@ -92,6 +114,8 @@ class Listing:
     def of_viewer(cls, *, at: datetime) -> "Listing":
         return cls(
             at=at,
+            at_s=int(at.timestamp()),
+            soon_s=int((at + EXPIRING_WITHIN).timestamp()),
             columns=tuple(_columns(timezone.get_current_timezone_name())),
             status_labels={status: str(status.label) for status in Status},
             on=_("On"),
@@ -110,7 +134,7 @@ class Listing:
             yield from self._page(ids[start : start + _PAGE_ROWS].tolist())
 
     def _page(self, ids: list[int]) -> Iterator[Row]:
-        found = {row[0]: row for row in Token.objects.filter(pk__in=ids).order_by().values_list(*_FIELDS)}
+        found = {row[0]: row for row in Token.objects.filter(Among("pk", ids)).order_by().values_list(*_FIELDS)}
         grants = _grants(ids)
         calls = calls_by_id(ids)
         people = _people(found.values())
@@ -124,7 +148,12 @@ class Listing:
             rate, caretaker_id, is_on, last_used_at, created_at, creator_id, next_kind, next_public_id, next_last_four,
         ) = row  # fmt: skip
         status = status_of(
-            is_on=is_on, activates_at=activates_at, expires_at=expires_at, revoked_at=revoked_at, at=self.at
+            is_on=is_on,
+            activates_at=activates_at,
+            expires_at=expires_at,
+            revoked_at=revoked_at,
+            at=self.at_s,
+            soon=self.soon_s,
         )
         on, off = self.on, self.off
         return (
@@ -137,7 +166,7 @@ class Listing:
             activates_at,
             expires_at,
             revoked_at,
-            ", ".join(networks),
+            ", ".join(json.loads(networks)) if networks != "[]" else None,
             rate,
             people.names.get(caretaker_id),
             on if is_on else off,
@@ -153,7 +182,7 @@ def _columns(zone: str) -> Iterator[Column]:
     """In the order of `Listing._row`."""
 
     def moment(title: str) -> Column:
-        return Column(f"{title} ({zone})", width=20)
+        return Column(f"{title} ({zone})", width=20, instants=True)
 
     yield Column(_("Name"), width=32)
     yield Column(_("Status"), width=11)
@@ -196,7 +225,7 @@ def _facts(
 def _grants(ids: Collection[int]) -> list[set[int]]:
     """Which of the tokens have each ability, in the catalogue's order."""
     holders: dict[str, set[int]] = {ability.key: set() for ability in ABILITIES}
-    granted = TokenAbility.objects.filter(token__in=ids, key__in=holders).order_by()
+    granted = TokenAbility.objects.filter(Among("token_id", ids), key__in=holders).order_by()
     for pk, key in granted.values_list("token_id", "key"):
         holders[key].add(pk)
     return list(holders.values())

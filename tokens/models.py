@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -28,15 +28,19 @@ class Status(models.TextChoices):
     REVOKED = "revoked", _("Revoked")
 
 
+Moment = TypeVar("Moment", datetime, int)
+
+
 def status_of(
     *,
     is_on: bool,
-    activates_at: datetime | None,
-    expires_at: datetime | None,
-    revoked_at: datetime | None,
-    at: datetime,
+    activates_at: Moment | None,
+    expires_at: Moment | None,
+    revoked_at: Moment | None,
+    at: Moment,
+    soon: Moment,
 ) -> Status:
-    """What a token of these fields is at a moment."""
+    """What a token of these fields is at the moment `at`, with `soon` later by EXPIRING_WITHIN."""
     if revoked_at is not None:
         return Status.REVOKED
     if not is_on:
@@ -45,7 +49,7 @@ def status_of(
         return Status.EXPIRED
     if activates_at is not None and activates_at > at:
         return Status.SCHEDULED
-    if expires_at is not None and expires_at <= at + EXPIRING_WITHIN:
+    if expires_at is not None and expires_at <= soon:
         return Status.EXPIRING
     return Status.ACTIVE
 
@@ -170,6 +174,7 @@ class Token(models.Model):
             expires_at=self.expires_at,
             revoked_at=self.revoked_at,
             at=moment,
+            soon=moment + EXPIRING_WITHIN,
         )
 
     @property

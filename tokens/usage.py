@@ -14,6 +14,7 @@ from django.db.models import Count, F, Max, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from tokens.among import Among
 from tokens.models import USAGE_DAYS, RequestLogEntry, Token, UsageCount, UsageProgress
 
 _SETTLED_AFTER = timedelta(minutes=5)
@@ -41,8 +42,10 @@ def calls_of(tokens: Collection[Token], *, days: int = USAGE_DAYS) -> dict[int, 
 def calls_by_id(ids: Collection[int], *, days: int = USAGE_DAYS) -> dict[int, int]:
     """`calls_of` for tokens of which only the ids are at hand."""
     first = _today() - timedelta(days=days - 1)
-    counted = UsageCount.objects.filter(token__in=ids, day__gte=first)
-    recent = RequestLogEntry.objects.filter(token__in=ids, pk__gt=_progress(), received_at__gte=_midnight(first))
+    counted = UsageCount.objects.filter(Among("token_id", ids), day__gte=first)
+    recent = RequestLogEntry.objects.filter(
+        Among("token_id", ids), pk__gt=_progress(), received_at__gte=_midnight(first)
+    )
     totals: dict[int, int] = defaultdict(int)
     for rows in (
         counted.values_list("token_id").annotate(total=Sum("calls")),
