@@ -36,7 +36,7 @@ DATE_FORMAT = "yyyy-mm-dd"
 WHOLE_NUMBER_FORMAT = "#,##0"
 CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-_BATCH_ROWS = 500
+_BATCH_ROWS = 250
 _CHUNK_BYTES = 64 * 1024
 _DAY_S = 86_400
 _FIRST_PARTS = ("_rels/.rels", "docProps/app.xml", "xl/styles.xml", "xl/theme/theme1.xml")
