@@ -1,17 +1,26 @@
 """What every list and page of the console has in common: scoped to the workspace, bounded, fast with a million rows."""
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
-from django.contrib.admin import ModelAdmin
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django.utils.functional import cached_property
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.functional import Promise, cached_property
+from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may, switch_workspace
 from accounts.models import Workspace
 from accounts.roles import Action
+from raven_admin.errors import RavenError
+
+Text = str | Promise
+"""A label, translated now or when it is shown."""
 
 PAGE_SIZES = (10, 25, 50, 100)
 DEFAULT_PAGE_SIZE = 25
@@ -35,36 +44,106 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return self.count >= COUNTED_AT_MOST
 
 
-class WorkspaceChangeList(ChangeList):
-    """A list of one workspace's rows, in pages of a size that the viewer chose."""
+class ConsoleChangeList(ChangeList):
+    """A list in pages of a size that the viewer chose."""
 
     page_sizes = PAGE_SIZES
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        self.params.pop(_PAGE_SIZE_PARAM, None)
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         found = dict(super().get_filters_params(params))
         found.pop(_PAGE_SIZE_PARAM, None)
         return found
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
-        model_admin = cast(WorkspaceModelAdmin, self.model_admin)
-        return rows.filter(**{model_admin.workspace_field: current_workspace(request)})
-
     def get_results(self, request: HttpRequest) -> None:
         self.list_per_page = page_size(request)
         super().get_results(request)
 
 
+class WorkspaceChangeList(ConsoleChangeList):
+    """A list of the current workspace's rows."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
+        model_admin = cast(WorkspaceModelAdmin, self.model_admin)
+        return rows.filter(**{model_admin.workspace_field: current_workspace(request)})
+
+
 def page_size(request: HttpRequest) -> int:
     """The rows a page of lists: as asked for in the address, else as chosen last, else 25."""
     asked = request.GET.get(_PAGE_SIZE_PARAM, "")
-    if asked.isdigit() and int(asked) in PAGE_SIZES:
+    if asked.isascii() and asked.isdigit() and int(asked) in PAGE_SIZES:
         request.session[_PAGE_SIZE_PARAM] = int(asked)
     size = request.session.get(_PAGE_SIZE_PARAM, DEFAULT_PAGE_SIZE)
     return size if size in PAGE_SIZES else DEFAULT_PAGE_SIZE
 
 
-class WorkspaceModelAdmin(ModelAdmin):  # type: ignore[type-arg]
+class ListButton(NamedTuple):
+    """A button at the right of a list's title."""
+
+    label: Text
+    url: str
+    icon: str
+    style: str = ""
+    """As `btn--primary`."""
+
+
+class ConsoleModelAdmin(ModelAdmin):  # type: ignore[type-arg]
+    """A ModelAdmin with the console's manners: bounded lists, 404 for what isn't there, refusals as messages."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    list_per_page = DEFAULT_PAGE_SIZE
+    list_max_show_all = 0
+    actions: Any = None
+    empty_title: Text = _("Nothing here yet")
+    empty_text: Text = ""
+    """What a person reads when the list has no row at all, and what they may do about it."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ConsoleChangeList
+
+    def list_buttons(self, request: HttpRequest, changelist: ChangeList) -> list[ListButton]:
+        """What stands at the right of the list's title; by default a button that adds a row."""
+        if not self.has_add_permission(request):
+            return []
+        url = reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_add")
+        return [ListButton(_("Add %(name)s") % {"name": self.opts.verbose_name}, url, "plus", "btn--primary")]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        if found is None:
+            raise Http404(f"no such {self.opts.verbose_name}")
+        return found
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Plain widgets: the browser's own, without the stock admin's scripts."""
+        return db_field.formfield(**kwargs)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        parent = super()
+        return self._told(request, lambda: parent.changeform_view(request, object_id, form_url, extra_context))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        parent = super()
+        return self._told(request, lambda: parent.delete_view(request, object_id, extra_context))
+
+    def _told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+        """What `view` answers; when a service refuses, the same page again, with the reason."""
+        try:
+            return view()
+        except RavenError as refusal:
+            messages.error(request, str(refusal))
+            return redirect(request.get_full_path())
+
+
+class WorkspaceModelAdmin(ConsoleModelAdmin):
     """A ModelAdmin whose rows belong to workspaces, and whose permissions come from the viewer's role in them.
 
     Lists show the current workspace. A page of one row opens from any workspace that the viewer may see, and makes
@@ -75,12 +154,6 @@ class WorkspaceModelAdmin(ModelAdmin):  # type: ignore[type-arg]
     read_action: Action = Action.READ
     write_action: Action | None = None
     """None: nobody may add, change or delete here."""
-
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    list_per_page = DEFAULT_PAGE_SIZE
-    list_max_show_all = 0
-    actions = None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return WorkspaceChangeList
@@ -93,16 +166,16 @@ class WorkspaceModelAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         found = super().get_object(request, object_id, from_field)
-        if found is not None:
-            switch_workspace(request, self.workspace_of(found))
+        if (workspace := self.workspace_of(found)) is not None:
+            switch_workspace(request, workspace)
         return found
 
-    def workspace_of(self, obj: Model) -> Workspace:
+    def workspace_of(self, obj: Model) -> Workspace | None:
+        """None only for rows that may belong to none, which only a superuser sees."""
         found: Any = obj
         for step in self.workspace_field.split("__"):
             found = getattr(found, step)
-        assert isinstance(found, Workspace)  # noqa: S101 - a programming error, not input
-        return found
+        return cast(Workspace | None, found)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, self.read_action, obj)

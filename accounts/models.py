@@ -19,13 +19,17 @@ from accounts.roles import ROLE_ACTIONS, Action, Role
 def validate_time_zone(value: str) -> None:
     """`value` is a zone of the IANA database, as `Asia/Jakarta`."""
     if value not in zoneinfo.available_timezones():
-        raise ValidationError(_("%(value)s is not a known time zone. Write one as Asia/Jakarta."), params={"value": value})
+        raise ValidationError(
+            _("%(value)s is not a known time zone. Write one as Asia/Jakarta."), params={"value": value}
+        )
 
 
 def validate_country(value: str) -> None:
     """`value` is a country of libphonenumber, as `ID`."""
     if value not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValidationError(_("%(value)s is not a known country. Write its two letters, as ID."), params={"value": value})
+        raise ValidationError(
+            _("%(value)s is not a known country. Write its two letters, as ID."), params={"value": value}
+        )
 
 
 class User(AbstractUser):
@@ -96,7 +100,9 @@ class Workspace(models.Model):
 class Membership(models.Model):
     """That a person works in a workspace, and as what."""
 
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("workspace"))
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("workspace")
+    )
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("person"))
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(_("since"), default=timezone.now, editable=False)

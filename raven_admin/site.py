@@ -1,22 +1,142 @@
 """The console: Django's admin site with our own pages, navigation and search."""
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from django.apps import apps
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
-from accounts.access import current_workspace
+from accounts import views
+from accounts.access import current_workspace, may
+from accounts.forms import SignInForm
+from accounts.models import Membership, Workspace
+from accounts.roles import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry of the sidebar: the list of a model, shown to those who may see it."""
+
+    model: str
+    label: Promise
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    url: str
+    label: Promise
+    icon: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Places under one heading; the first section has none."""
+
+    label: Promise | str
+    places: list[Link]
+
+
+PLACES = [
+    Place("tokens.Token", _("Tokens"), "key-round"),
+    Place("tokens.RequestLogEntry", _("API calls"), "activity"),
+    Place("personas.Persona", _("Personas"), "users"),
+    Place("messaging.Message", _("Messages"), "message-square"),
+    Place("messaging.Topic", _("Topics"), "hash"),
+]
+PEOPLE = Place("accounts.Membership", _("People"), "circle-user")
+WORKSPACES = Place("accounts.Workspace", _("All workspaces"), "building-2")
+SWITCHABLE_AT_MOST = 100
 
 
 class ConsoleSite(AdminSite):
     site_title = "Raven Admin"
     site_header = "Raven Admin"
+    login_form = SignInForm
 
     def has_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and request.user.is_authenticated and current_workspace(request) is not None
 
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        own = [
+            # Django's own sends a person without any workspace away before signing them out.
+            path("logout/", self.logout, name="logout"),
+            path("workspace/", self.admin_view(views.switch), name="switch_workspace"),
+            path("search/", self.admin_view(self.search), name="search"),
+            path("profile/", self.admin_view(self.profile), name="profile"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The sign-in page; who is signed in but works in no workspace reads that instead of going in circles."""
+        if request.method == "GET" and request.user.is_authenticated and not self.has_permission(request):
+            return render(request, "accounts/no_workspace.html", status=403)
+        return super().login(request, extra_context)
+
+    def search(self, request: HttpRequest) -> HttpResponse:
+        return redirect("admin:index")
+
+    def profile(self, request: HttpRequest) -> HttpResponse:
+        return views.profile(request, self.each_context(request))
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """There is no page per app: the sidebar is the one index."""
+        return redirect("admin:index")
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        context = super().each_context(request)
-        if self.has_permission(request):
-            context["current_workspace"] = current_workspace(request)
-        return context
+        """Of Django's own context what our templates use; its list of all apps is never built."""
+        context: dict[str, Any] = {"site_title": self.site_title, "site_header": self.site_header, "has_permission": False}
+        if not self.has_permission(request):
+            return context
+        workspaces = list(Workspace.objects.of(request.user).order_by("name", "id")[:SWITCHABLE_AT_MOST])
+        return context | {
+            "has_permission": True,
+            "current_workspace": current_workspace(request),
+            "switchable_workspaces": workspaces if len(workspaces) > 1 else [],
+            "role_label": self._role_label(request),
+            "navigation": self._navigation(request),
+        }
+
+    def _navigation(self, request: HttpRequest) -> list[Section]:
+        here = request.resolver_match.url_name or "" if request.resolver_match else ""
+        overview = Link(reverse("admin:index"), _("Overview"), "layout-dashboard", here == "index")
+        link = partial(self._link, request, here)
+        sections = [
+            Section("", [overview, *filter(None, map(link, PLACES))]),
+            Section(_("Workspace"), [*filter(None, [link(PEOPLE), self._settings(request, here), link(WORKSPACES)])]),
+        ]
+        return [section for section in sections if section.places]
+
+    def _link(self, request: HttpRequest, here: str, place: Place) -> Link | None:
+        """None when the model has no pages yet, or the person may not see its list."""
+        model = apps.get_model(place.model)
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        if not self.is_registered(model) or not self.get_model_admin(model).has_module_permission(request):
+            return None
+        is_current = here.startswith(f"{name}_") and not self._is_settings(request, here)
+        return Link(reverse(f"admin:{name}_changelist"), place.label, place.icon, is_current)
+
+    def _settings(self, request: HttpRequest, here: str) -> Link | None:
+        workspace = current_workspace(request)
+        if workspace is None or not self.is_registered(Workspace) or not may(request.user, Action.WORKSPACE_WRITE, workspace):
+            return None
+        url = reverse("admin:accounts_workspace_change", args=[workspace.pk])
+        return Link(url, _("Workspace settings"), "settings", self._is_settings(request, here))
+
+    @staticmethod
+    def _is_settings(request: HttpRequest, here: str) -> bool:
+        return here.startswith("accounts_workspace_") and "object_id" in request.resolver_match.kwargs  # type: ignore[union-attr]
+
+    @staticmethod
+    def _role_label(request: HttpRequest) -> str | Promise:
+        if request.user.is_superuser:
+            return _("Superuser")
+        membership = Membership.objects.filter(user=request.user.pk, workspace=current_workspace(request)).first()
+        return membership.get_role_display() if membership else ""

@@ -1,0 +1,116 @@
+// What every page of the console gains with JavaScript; all of them work without.
+"use strict";
+
+// ---------------------------------------------------------------- light, dark, or as the system
+function showTheme() {
+  const chosen = document.documentElement.dataset.theme || "system";
+  for (const button of document.querySelectorAll("[data-theme-choice]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.themeChoice === chosen));
+  }
+}
+
+function chooseTheme(theme) {
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  try {
+    if (theme === "system") localStorage.removeItem("theme");
+    else localStorage.setItem("theme", theme);
+  } catch {
+    // It holds for this page only.
+  }
+  showTheme();
+}
+
+for (const part of document.querySelectorAll("[data-needs-script]")) part.hidden = false;
+showTheme();
+
+// ---------------------------------------------------------------- copying
+async function copy(button) {
+  const source = document.querySelector(button.dataset.copy);
+  if (!source) return;
+  const text = "value" in source && source.value !== undefined ? source.value : source.textContent;
+  const status = announcer();
+  try {
+    await navigator.clipboard.writeText(text.trim());
+    status.textContent = button.dataset.copied || "Copied";
+    const label = button.querySelector("[data-copy-label]");
+    if (label) {
+      const before = label.textContent;
+      label.textContent = button.dataset.copied || "Copied";
+      setTimeout(() => { label.textContent = before; }, 2000);
+    }
+  } catch {
+    // No clipboard (plain http on another host): select the text, so that Ctrl+C does it.
+    if (typeof source.select === "function") source.select();
+    else getSelection().selectAllChildren(source);
+    status.textContent = button.dataset.copyFailed || "Selected: press Ctrl+C to copy";
+  }
+}
+
+function announcer() {
+  return document.getElementById("announcer") || document.createElement("p");
+}
+
+// ---------------------------------------------------------------- clicks
+document.addEventListener("click", (event) => {
+  const target = event.target instanceof Element ? event.target : null;
+  if (!target) return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(target)) menu.open = false;
+  }
+  const theme = target.closest("[data-theme-choice]");
+  if (theme) chooseTheme(theme.dataset.themeChoice);
+  const copier = target.closest("[data-copy]");
+  if (copier) copy(copier);
+  const dismiss = target.closest("[data-dismiss]");
+  if (dismiss) dismiss.closest("li, .callout").remove();
+});
+
+// ---------------------------------------------------------------- keys
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      const hadFocus = menu.contains(document.activeElement);
+      menu.open = false;
+      if (hadFocus) menu.querySelector("summary").focus();
+    }
+    return;
+  }
+  const typing = event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]");
+  const slash = event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey;
+  const ctrlK = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
+  const box = document.getElementById("search");
+  if ((slash || ctrlK) && box) {
+    event.preventDefault();
+    box.focus();
+    box.select();
+  }
+});
+
+// ---------------------------------------------------------------- choosing rows of a list
+for (const all of document.querySelectorAll("[data-select-all]")) {
+  const boxes = () => [...all.closest("form, table").querySelectorAll("input.action-select")];
+  const show = () => {
+    const chosen = boxes().filter((box) => box.checked).length;
+    all.checked = chosen > 0 && chosen === boxes().length;
+    all.indeterminate = chosen > 0 && !all.checked;
+    for (const counter of document.querySelectorAll("[data-selected-count]")) counter.textContent = String(chosen);
+  };
+  all.addEventListener("change", () => {
+    for (const box of boxes()) box.checked = all.checked;
+    show();
+  });
+  document.addEventListener("change", (event) => { if (event.target.matches("input.action-select")) show(); });
+  show();
+}
+
+// A form that was sent is not sent twice by a double click.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || form.dataset.repeatable !== undefined) return;
+  if (form.dataset.sent !== undefined) event.preventDefault();
+  else if (!event.defaultPrevented) {
+    form.dataset.sent = "";
+    setTimeout(() => { delete form.dataset.sent; }, 4000);
+  }
+});
