@@ -1,0 +1,42 @@
+"""Pages about the signed-in person themselves; the console site gives them their addresses."""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from accounts.access import current_workspace, switch_workspace
+from accounts.forms import ProfileForm
+from accounts.models import User, Workspace
+
+
+@require_POST
+def switch(request: HttpRequest) -> HttpResponse:
+    """Lists show the chosen workspace from now on; 404 for one that the person may not see."""
+    chosen = request.POST.get("workspace", "")
+    workspace = Workspace.objects.of(request.user).filter(pk=chosen).first() if _is_id(chosen) else None
+    if workspace is None:
+        raise Http404("no such workspace")
+    switch_workspace(request, workspace)
+    return redirect("admin:index")
+
+
+def profile(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """The person changes their own name, e-mail address and time zone."""
+    user = cast(User, request.user)
+    workspace = current_workspace(request)
+    zone = workspace.time_zone if workspace else "UTC"
+    form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk), workspace_zone=zone)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, _("Your profile is saved."))
+        return redirect("admin:profile")
+    return TemplateResponse(request, "accounts/profile.html", {**context, "title": _("Your profile"), "form": form})
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
