@@ -5,7 +5,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Workspace
+from accounts.models import Workspace, validate_time_zone
 from personas.models import Contact, Persona
 
 
@@ -27,7 +27,9 @@ class Topic(models.Model):
         PENDING = "pending", _("Pending")
         RESOLVED = "resolved", _("Resolved")
 
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="topics", verbose_name=_("workspace"))
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.CASCADE, related_name="topics", verbose_name=_("workspace")
+    )
     type = models.CharField(_("type"), max_length=10, choices=TopicType.choices)
     name = models.CharField(_("name"), max_length=255)
     persona = models.ForeignKey(
@@ -35,6 +37,7 @@ class Topic(models.Model):
     )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.OPEN)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["-id"]
@@ -52,7 +55,9 @@ class Topic(models.Model):
                 | models.Q(type__in=["persona", "group"], persona__isnull=False),
                 name="topic_has_a_persona_unless_mass",
             ),
-            models.CheckConstraint(condition=models.Q(status__in=["open", "pending", "resolved"]), name="topic_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=["open", "pending", "resolved"]), name="topic_status_known"
+            ),
         ]
         indexes = [
             models.Index(fields=["workspace", "-id"], name="topic_newest"),
@@ -64,19 +69,26 @@ class Topic(models.Model):
 
 
 class Message(models.Model):
-    """A text in a topic, sent by a user to its recipients."""
+    """A text in a topic: outgoing from a user to its recipients, or incoming from a persona."""
 
     class Direction(models.TextChoices):
         OUTGOING = "outgoing", _("Outgoing")
         INCOMING = "incoming", _("Incoming")
 
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="messages", verbose_name=_("workspace"))
-    topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="messages", verbose_name=_("topic"))
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.CASCADE, related_name="messages", verbose_name=_("workspace")
+    )
+    topic = models.ForeignKey(
+        Topic, on_delete=models.CASCADE, related_name="messages", verbose_name=_("topic"), db_index=False
+    )
     direction = models.CharField(_("direction"), max_length=10, choices=Direction.choices)
     sender_user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("sender"),
         db_index=False,
     )  # fmt: skip
+    sender_persona = models.ForeignKey(
+        Persona, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("sender"), db_index=False
+    )
     sender_name = models.CharField(_("sent as"), max_length=255)
     text = models.CharField(_("text"), max_length=4096)
     request_id = models.CharField(_("request id"), max_length=32, blank=True)
@@ -87,7 +99,10 @@ class Message(models.Model):
         ordering = ["-id"]
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        indexes = [models.Index(fields=["workspace", "-id"], name="message_newest")]
+        indexes = [
+            models.Index(fields=["workspace", "-id"], name="message_newest"),
+            models.Index(fields=["topic", "id"], name="message_of_topic"),
+        ]
 
     def __str__(self) -> str:
         return self.text[:60]
@@ -112,3 +127,46 @@ class Recipient(models.Model):
 
     def __str__(self) -> str:
         return str(self.contact_id)
+
+
+class Template(models.Model):
+    """A text with numbered gaps, `{{1}}`, that programs and people fill in and send."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", verbose_name=_("workspace"))
+    name = models.CharField(_("name"), max_length=100)
+    language = models.CharField(_("language"), max_length=10, default="en", help_text=_("As en, id or pt-BR."))
+    body = models.TextField(_("text"), max_length=4096, help_text=_("Gaps are written {{1}}, {{2}} and so on."))
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name", "language"]
+        verbose_name = _("template")
+        verbose_name_plural = _("templates")
+        constraints = [models.UniqueConstraint(fields=["workspace", "name", "language"], name="template_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.language})"
+
+
+class Location(models.Model):
+    """A place of the organisation, as a shop or an office."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", verbose_name=_("workspace"))
+    name = models.CharField(_("name"), max_length=100)
+    code = models.SlugField(_("code"), max_length=50)
+    address = models.CharField(_("address"), max_length=500, blank=True)
+    phone = models.CharField(_("phone"), max_length=30, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, validators=[validate_time_zone])
+    is_open = models.BooleanField(_("open"), default=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("location")
+        verbose_name_plural = _("locations")
+        constraints = [models.UniqueConstraint(fields=["workspace", "code"], name="location_code_unique")]
+
+    def __str__(self) -> str:
+        return self.name

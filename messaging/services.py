@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, ClassVar
 
 from accounts.models import User
+from delivery import events
 from messaging.models import Message, Recipient, Topic, TopicType
-from personas.services import Matched, PersonDraft, match_or_add_people
+from personas.history import Cause
+from personas.matching import RecipientDraft, match_or_add_people
+from personas.models import Persona
 from raven_admin.errors import RavenError
 
 MAX_RECIPIENTS = 1000
@@ -81,6 +83,39 @@ class RecipientWithoutContact(RavenError):
     recipient_index: int
 
 
+@dataclass(eq=False)
+class MassTopicWithRecipients(RavenError):
+    """A topic of type mass is made without recipients; name them with each message."""
+
+    code: ClassVar[str] = "mass_topic_with_recipients"
+
+
+@dataclass(eq=False)
+class TopicExists(RavenError):
+    """There is already a topic “{name}” of that type (topic {topic_id})."""
+
+    code: ClassVar[str] = "topic_exists"
+    topic_id: int
+    name: str
+
+
+@dataclass(eq=False)
+class TopicNotFound(RavenError):
+    """There is no topic {topic_id} in this workspace."""
+
+    code: ClassVar[str] = "topic_not_found"
+    topic_id: int
+
+
+@dataclass(eq=False)
+class TopicStatusInvalid(RavenError):
+    """“{status}” is no status of a topic. The statuses are: {known}."""
+
+    code: ClassVar[str] = "topic_status_invalid"
+    status: str
+    known: str
+
+
 @dataclass(frozen=True, slots=True)
 class TopicDraft:
     type: str
@@ -95,11 +130,10 @@ def send_message(
     alias_id: int | None,
     topic: TopicDraft | None,
     anchor_id: int | None,
-    people: Sequence[PersonDraft],
+    people: Sequence[RecipientDraft],
     text: str,
     check_may_add_topic: Callable[[], None],
-    request_id: str,
-    now: datetime,
+    cause: Cause,
 ) -> Message:
     """The message, its topic, and the recipients with their contacts are stored, each recipient waiting.
 
@@ -110,23 +144,94 @@ def send_message(
     sender = _sender(workspace_id, username, alias_id)
     _check_topic(topic, anchor_id)
     _check_recipients(topic, people)
-    matched = match_or_add_people(workspace_id=workspace_id, country=country, people=people)
+    matched = match_or_add_people(workspace_id=workspace_id, country=country, people=people, cause=cause)
+    persona = matched[0].persona
     message = Message.objects.create(
         workspace_id=workspace_id,
-        topic_id=_topic_id(workspace_id, topic, anchor_id, matched, check_may_add_topic),
+        topic_id=_topic_id(workspace_id, topic, anchor_id, persona, check_may_add_topic, cause),
         direction=Message.Direction.OUTGOING,
         sender_user=sender,
         sender_name=sender.display_name,
         text=text,
-        request_id=request_id,
-        created_at=now,
+        request_id=cause.request_id,
+        created_at=cause.at,
     )
     Recipient.objects.bulk_create(
         Recipient(message=message, persona=match.persona, contact=contact)
         for match in matched
         for contact in match.contacts
     )
+    _record_message(message, "message.sent", cause)
     return message
+
+
+def receive_message(
+    *,
+    workspace_id: int,
+    persona: Persona,
+    topic: TopicDraft | None,
+    anchor_id: int | None,
+    text: str,
+    check_may_add_topic: Callable[[], None],
+    cause: Cause,
+) -> Message:
+    """A message from `persona` stands in the topic; the topic is open again.
+
+    `anchor_id` is the topic used when `topic` is None. Raises TopicMissing and TopicTypeInvalid. Runs in the caller's
+    transaction.
+    """
+    _check_topic(topic, anchor_id)
+    message = Message.objects.create(
+        workspace_id=workspace_id,
+        topic_id=_topic_id(workspace_id, topic, anchor_id, persona, check_may_add_topic, cause),
+        direction=Message.Direction.INCOMING,
+        sender_persona=persona,
+        sender_name=persona.name,
+        text=text,
+        request_id=cause.request_id,
+        created_at=cause.at,
+    )
+    Topic.objects.filter(pk=message.topic_id).exclude(status=Topic.Status.OPEN).update(
+        status=Topic.Status.OPEN, updated_at=cause.at
+    )
+    _record_message(message, "message.received", cause)
+    return message
+
+
+def add_topic(
+    *, workspace_id: int, country: str, topic: TopicDraft, people: Sequence[RecipientDraft], cause: Cause
+) -> Topic:
+    """A new topic exists; of type persona or group it is with the one recipient.
+
+    Raises TopicTypeInvalid, the errors about recipients above, and TopicExists. Runs in the caller's transaction.
+    """
+    _check_topic(topic, None)
+    persona = None
+    if topic.type == TopicType.MASS:
+        if people:
+            raise MassTopicWithRecipients
+    else:
+        _check_recipients(topic, people)
+        persona = match_or_add_people(workspace_id=workspace_id, country=country, people=people, cause=cause)[0].persona
+    found = _find_topic(workspace_id, topic, persona)
+    if found is not None:
+        raise TopicExists(topic_id=found, name=topic.name)
+    return _make_topic(workspace_id, topic, persona, cause)
+
+
+def set_topic_status(*, workspace_id: int, topic_id: int, status: str, cause: Cause) -> Topic:
+    """The topic has this status. Raises TopicNotFound and TopicStatusInvalid."""
+    if status not in Topic.Status.values:
+        raise TopicStatusInvalid(status=status, known=", ".join(Topic.Status.values))
+    topic = Topic.objects.select_for_update().filter(workspace=workspace_id, pk=topic_id).first()
+    if topic is None:
+        raise TopicNotFound(topic_id=topic_id)
+    if topic.status != status:
+        data = {"topic": topic.pk, "old": topic.status, "new": status}
+        topic.status, topic.updated_at = status, cause.at
+        topic.save(update_fields=["status", "updated_at"])
+        events.record(workspace_id=workspace_id, kind="conversation.status", data=data, at=cause.at)
+    return topic
 
 
 def _sender(workspace_id: int, username: str | None, alias_id: int | None) -> User:
@@ -151,7 +256,7 @@ def _check_topic(topic: TopicDraft | None, anchor_id: int | None) -> None:
         raise TopicTypeInvalid(type=topic.type)
 
 
-def _check_recipients(topic: TopicDraft | None, people: Sequence[PersonDraft]) -> None:
+def _check_recipients(topic: TopicDraft | None, people: Sequence[RecipientDraft]) -> None:
     if not people:
         raise RecipientsMissing
     if len(people) > 1 and topic is not None and topic.type == TopicType.PERSONA:
@@ -169,17 +274,38 @@ def _topic_id(
     workspace_id: int,
     topic: TopicDraft | None,
     anchor_id: int | None,
-    matched: Sequence[Matched],
+    persona: Persona,
     check_may_add_topic: Callable[[], None],
+    cause: Cause,
 ) -> int:
     if topic is None:
         assert anchor_id is not None  # noqa: S101 - _check_topic
         return anchor_id
-    persona = None if topic.type == TopicType.MASS else matched[0].persona
-    named: dict[str, Any] = {"workspace_id": workspace_id, "type": topic.type, "name": topic.name, "persona": persona}
-    found = Topic.objects.filter(**named).values_list("pk", flat=True).first()
+    of_persona = None if topic.type == TopicType.MASS else persona
+    found = _find_topic(workspace_id, topic, of_persona)
     if found is not None:
         return found
     check_may_add_topic()
-    made, _is_new = Topic.objects.get_or_create(**named)
-    return made.pk
+    return _make_topic(workspace_id, topic, of_persona, cause).pk
+
+
+def _find_topic(workspace_id: int, topic: TopicDraft, persona: Persona | None) -> int | None:
+    named = Topic.objects.filter(workspace=workspace_id, type=topic.type, name=topic.name, persona=persona)
+    return named.values_list("pk", flat=True).first()
+
+
+def _make_topic(workspace_id: int, topic: TopicDraft, persona: Persona | None, cause: Cause) -> Topic:
+    named: dict[str, Any] = {
+        "workspace_id": workspace_id, "type": topic.type, "name": topic.name, "persona": persona,
+    }  # fmt: skip
+    moments = {"created_at": cause.at, "updated_at": cause.at}
+    made, is_new = Topic.objects.get_or_create(**named, defaults=moments)
+    if is_new:
+        data = {"topic": made.pk, "type": made.type, "name": made.name, "persona": made.persona_id}
+        events.record(workspace_id=workspace_id, kind="conversation.created", data=data, at=cause.at)
+    return made
+
+
+def _record_message(message: Message, kind: str, cause: Cause) -> None:
+    data = {"message": message.pk, "topic": message.topic_id, "request_id": message.request_id}
+    events.record(workspace_id=message.workspace_id, kind=kind, data=data, at=cause.at)

@@ -49,7 +49,9 @@ def _phone(text: str, *, key: str, country: str) -> str:
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
-        raise ContactKeyInvalid(key=key, reason="write a phone number with its country code, as +6285174314159.") from None
+        raise ContactKeyInvalid(
+            key=key, reason="write a phone number with its country code, as +6285174314159."
+        ) from None
     if number.extension:
         raise ContactKeyInvalid(key=key, reason="a number with an extension can't get messages.")
     possible = phonenumbers.is_possible_number_with_reason(number)

@@ -1,171 +1,257 @@
-"""What happens to personas and their contacts, each in one transaction."""
+"""What happens to personas, each in one transaction that also writes history and an event."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date
+from typing import Any, ClassVar
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from accounts.models import Workspace
+from delivery import events
+from personas.attributes import parse_value
 from personas.contacts import ContactKeyInvalid, normalise
-from personas.models import Contact, ContactType, Persona
+from personas.history import Cause, Change, record_changes
+from personas.matching import ContactDraft
+from personas.models import AttributeDefinition, AttributeValue, Contact, ContactType, Persona
 from raven_admin.errors import RavenError
+
+MAX_CONTACTS = 50
 
 
 @dataclass(eq=False)
-class ContactTypeInvalid(RavenError):
-    """Contact {contact_index} of recipient {recipient_index} has the unknown type “{type}”. Known are: {known}."""
+class PersonaNotFound(RavenError):
+    """There is no persona {persona_id} in this workspace."""
 
-    code: ClassVar[str] = "contact_type_invalid"
-    recipient_index: int
-    contact_index: int
-    type: str
+    code: ClassVar[str] = "persona_not_found"
+    persona_id: int
+
+
+@dataclass(eq=False)
+class VersionConflict(RavenError):
+    """Somebody else changed it meanwhile: it is at version {current}, not {given}. Read it again first."""
+
+    code: ClassVar[str] = "version_conflict"
+    current: int
+    given: int
+
+
+@dataclass(eq=False)
+class NameMissing(RavenError):
+    """A persona needs a name."""
+
+    code: ClassVar[str] = "name_missing"
+
+
+@dataclass(eq=False)
+class AttributeUnknown(RavenError):
+    """There is no attribute “{key}” in this workspace. Defined are: {known}."""
+
+    code: ClassVar[str] = "attribute_unknown"
+    key: str
     known: str
 
 
 @dataclass(eq=False)
-class RecipientContactInvalid(RavenError):
-    """Contact {contact_index} of recipient {recipient_index}: {reason}"""
+class AttributeValueInvalid(RavenError):
+    """The attribute “{key}” {problem}"""
 
-    code: ClassVar[str] = "contact_key_invalid"
-    recipient_index: int
+    code: ClassVar[str] = "attribute_value_invalid"
+    key: str
+    problem: str
+
+
+@dataclass(eq=False)
+class ContactRefused(RavenError):
+    """Contact {contact_index}: {problem}"""
+
+    code: ClassVar[str] = "contact_refused"
     contact_index: int
-    reason: str
+    problem: str
+    field: str = "key"
 
 
 @dataclass(eq=False)
-class RecipientAmbiguous(RavenError):
-    """The contacts of recipient {recipient_index} belong to two personas: {first} and {second}. Send to one of them."""
+class ContactTaken(RavenError):
+    """{type} {key} already belongs to {persona_name} (persona {persona_id})."""
 
-    code: ClassVar[str] = "recipient_ambiguous"
-    recipient_index: int
-    first: str
-    second: str
-
-
-@dataclass(eq=False)
-class RecipientRepeated(RavenError):
-    """Recipients {first_index} and {recipient_index} are the same persona: {name}. Name each recipient once."""
-
-    code: ClassVar[str] = "recipient_repeated"
-    first_index: int
-    recipient_index: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ContactDraft:
+    code: ClassVar[str] = "contact_taken"
+    contact_index: int
     type: str
     key: str
-    label: str = ""
+    persona_id: int
+    persona_name: str
+
+
+class Unset:
+    """Marks a field that a change leaves as it is."""
+
+
+UNSET = Unset()
 
 
 @dataclass(frozen=True, slots=True)
-class PersonDraft:
-    """A person as a caller describes them: matched by their contacts, made when no contact is known yet."""
+class PersonaDraft:
+    """What is known of a persona; UNSET fields stay as they are, None and empty values clear."""
 
-    name: str
-    contacts: Sequence[ContactDraft]
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """The persona a draft turned out to be, and the contacts it named, in its order."""
-
-    persona: Persona
-    contacts: tuple[Contact, ...]
+    name: str | Unset = UNSET
+    gender: str | None | Unset = UNSET
+    birthday: date | None | Unset = UNSET
+    notes: str | None | Unset = UNSET
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """By key: a value of the attribute's type; None and "" clear."""
 
 
-def match_or_add_people(*, workspace_id: int, country: str, people: Sequence[PersonDraft]) -> list[Matched]:
-    """Each draft's persona and contacts exist; what was missing is made, what existed keeps its name.
+def add_persona(
+    *, workspace: Workspace, draft: PersonaDraft, contacts: Sequence[ContactDraft] = (), cause: Cause
+) -> Persona:
+    """A new persona with these contacts exists.
 
-    Runs in the caller's transaction. Raises ContactTypeInvalid, RecipientContactInvalid, RecipientAmbiguous and
-    RecipientRepeated before anything is written.
+    Raises NameMissing, AttributeUnknown, AttributeValueInvalid, ContactRefused, and ContactTaken when a contact is
+    somebody's already.
     """
-    keys = _normalised(people, country=country)
-    for _attempt in range(3):
-        known = _known_contacts(workspace_id, keys)
-        _check_distinct(people, keys, known)
-        try:
-            with transaction.atomic():
-                return _with_missing_made(workspace_id, people, keys, known)
-        except IntegrityError:
-            continue  # another call has just made one of these contacts; it is known now
-    raise IntegrityError("contacts of the same people keep being added and removed")
-
-
-_Key = tuple[str, str]
-"""Type and normalised key of a contact."""
-
-
-def _normalised(people: Sequence[PersonDraft], *, country: str) -> list[list[_Key]]:
-    for index, person in enumerate(people):
-        for at, contact in enumerate(person.contacts):
-            if contact.type not in ContactType.values:
-                raise ContactTypeInvalid(index, at, contact.type, ", ".join(ContactType.values))
-    keys: list[list[_Key]] = []
-    for index, person in enumerate(people):
-        keys.append([])
-        for at, contact in enumerate(person.contacts):
-            try:
-                key = (contact.type, normalise(contact.type, contact.key, country=country))
-            except ContactKeyInvalid as error:
-                raise RecipientContactInvalid(index, at, str(error)) from None
-            if key in keys[index]:
-                raise RecipientContactInvalid(index, at, f"“{contact.key}” stands in this recipient twice.")
-            keys[index].append(key)
-    return keys
-
-
-def _known_contacts(workspace_id: int, keys: Sequence[Sequence[_Key]]) -> dict[_Key, Contact]:
-    values = {normalized for of_person in keys for _type, normalized in of_person}
-    types = {type_ for of_person in keys for type_, _normalized in of_person}
-    found = Contact.objects.filter(workspace=workspace_id, type__in=types, normalized__in=values).select_related("persona")
-    return {(contact.type, contact.normalized): contact for contact in found}
-
-
-def _check_distinct(
-    people: Sequence[PersonDraft], keys: Sequence[Sequence[_Key]], known: dict[_Key, Contact]
-) -> None:
-    seen_at: dict[int | _Key, int] = {}
-    for index, person in enumerate(people):
-        personas = {known[key].persona_id: known[key].persona for key in keys[index] if key in known}
-        if len(personas) > 1:
-            first, second, *_more = (f"{p.name} (persona {p.pk})" for p in personas.values())
-            raise RecipientAmbiguous(index, first, second)
-        identities: list[int | _Key] = [*personas, *keys[index]]
-        for identity in identities:
-            if seen_at.setdefault(identity, index) != index:
-                raise RecipientRepeated(seen_at[identity], index, person.name)
-
-
-def _with_missing_made(
-    workspace_id: int, people: Sequence[PersonDraft], keys: Sequence[Sequence[_Key]], known: dict[_Key, Contact]
-) -> list[Matched]:
-    personas: list[Persona] = []
-    for person, of_person in zip(people, keys, strict=True):
-        match = next((known[key].persona for key in of_person if key in known), None)
-        personas.append(match or Persona(workspace_id=workspace_id, name=person.name))
-    Persona.objects.bulk_create([persona for persona in personas if persona.pk is None])
-    contacts = dict(known)
-    for person, of_person, persona in zip(people, keys, personas, strict=True):
-        for draft, key in zip(person.contacts, of_person, strict=True):
-            if key not in contacts:
-                contacts[key] = Contact(
-                    workspace_id=workspace_id, persona=persona, type=key[0], label=draft.label,
-                    key=draft.key, normalized=key[1],
-                )  # fmt: skip
-    Contact.objects.bulk_create([contact for contact in contacts.values() if contact.pk is None])
-    return [
-        Matched(persona, tuple(contacts[key] for key in of_person))
-        for persona, of_person in zip(personas, keys, strict=True)
-    ]
-
-
-def add_persona(*, workspace: Workspace, name: str, contacts: Sequence[ContactDraft]) -> Persona:
-    """A persona with these contacts exists; the same one when its contacts are already known."""
+    if not isinstance(draft.name, str) or not draft.name.strip():
+        raise NameMissing
     with transaction.atomic():
-        matched = match_or_add_people(
-            workspace_id=workspace.pk, country=workspace.country, people=[PersonDraft(name, contacts)]
+        persona = Persona.objects.create(
+            workspace=workspace, name=draft.name.strip(), created_at=cause.at, updated_at=cause.at
         )
-    return matched[0].persona
+        changes = [("created", "", persona.name)]
+        changes += _apply_fields(persona, draft) + _apply_attributes(persona, draft.attributes)
+        changes += _add_contacts(persona, contacts, country=workspace.country)
+        record_changes([(persona, changes)], cause=cause, kind="persona.created")
+    return persona
+
+
+def update_persona(
+    *,
+    workspace: Workspace,
+    persona_id: int,
+    draft: PersonaDraft = PersonaDraft(),
+    contacts: Sequence[ContactDraft] = (),
+    version: int | None = None,
+    cause: Cause,
+) -> Persona:
+    """The persona has these values and, beside its own, these contacts; a call that changes nothing leaves no trace.
+
+    `version` is the one the caller saw, None to change whatever is there. Raises PersonaNotFound, VersionConflict and
+    the errors of `add_persona`.
+    """
+    with transaction.atomic():
+        persona = _locked(workspace.pk, persona_id, version)
+        changes = _apply_fields(persona, draft) + _apply_attributes(persona, draft.attributes)
+        changes += _add_contacts(persona, contacts, country=workspace.country)
+        if changes:
+            Persona.objects.filter(pk=persona.pk).update(version=F("version") + 1, updated_at=cause.at)
+            persona.version += 1
+            persona.updated_at = cause.at
+            record_changes([(persona, changes)], cause=cause, kind="persona.updated")
+    return persona
+
+
+def delete_persona(*, workspace: Workspace, persona_id: int, version: int | None = None, cause: Cause) -> None:
+    """The persona, its contacts, its own topics and their messages are gone.
+
+    Raises PersonaNotFound and VersionConflict.
+    """
+    with transaction.atomic():
+        persona = _locked(workspace.pk, persona_id, version)
+        persona.delete()
+        events.record(workspace_id=workspace.pk, kind="persona.deleted", data={"persona": persona_id}, at=cause.at)
+
+
+def get_persona(*, workspace_id: int, persona_id: int) -> Persona:
+    """The persona with its contacts and attributes at hand. Raises PersonaNotFound."""
+    found = (
+        Persona.objects.filter(workspace=workspace_id, pk=persona_id)
+        .prefetch_related("contacts", "attributes__definition")
+        .first()
+    )
+    if found is None:
+        raise PersonaNotFound(persona_id=persona_id)
+    return found
+
+
+def _locked(workspace_id: int, persona_id: int, version: int | None) -> Persona:
+    found = Persona.objects.select_for_update().filter(workspace=workspace_id, pk=persona_id).first()
+    if found is None:
+        raise PersonaNotFound(persona_id=persona_id)
+    if version is not None and found.version != version:
+        raise VersionConflict(current=found.version, given=version)
+    return found
+
+
+def _apply_fields(persona: Persona, draft: PersonaDraft) -> list[Change]:
+    changes = []
+    for name in (f.name for f in fields(draft) if f.name != "attributes"):
+        new = getattr(draft, name)
+        if isinstance(new, Unset):
+            continue
+        if name == "name":
+            new = (new or "").strip()
+            if not new:
+                raise NameMissing
+        elif new is None and name != "birthday":
+            new = ""
+        old = getattr(persona, name)
+        if old != new:
+            setattr(persona, name, new)
+            changes.append((name, str(old or ""), str(new or "")))
+    if changes:
+        persona.save(update_fields=[name for name, _old, _new in changes])
+    return changes
+
+
+def _apply_attributes(persona: Persona, values: Mapping[str, Any]) -> list[Change]:
+    if not values:
+        return []
+    defined = {d.key: d for d in AttributeDefinition.objects.filter(workspace=persona.workspace_id)}
+    present = {v.definition_id: v for v in persona.attributes.all()}
+    changes = []
+    for key, given in values.items():
+        definition = defined.get(key)
+        if definition is None:
+            raise AttributeUnknown(key=key, known=", ".join(defined) or "none yet")
+        try:
+            new = parse_value(definition.type, given)
+        except ValueError as error:
+            raise AttributeValueInvalid(key=key, problem=str(error)) from None
+        had = present.get(definition.pk)
+        old = had.value if had else ""
+        if old == new:
+            continue
+        if new == "":
+            AttributeValue.objects.filter(persona=persona, definition=definition).delete()
+        else:
+            AttributeValue.objects.update_or_create(persona=persona, definition=definition, defaults={"value": new})
+        changes.append((f"attribute:{key}", old, new))
+    return changes
+
+
+def _add_contacts(persona: Persona, drafts: Sequence[ContactDraft], *, country: str) -> list[Change]:
+    """Adds the contacts that the persona does not have yet; one that it has is no error."""
+    changes = []
+    if len(drafts) > MAX_CONTACTS:
+        raise ContactRefused(MAX_CONTACTS, f"at most {MAX_CONTACTS} contacts at a time.")
+    for index, draft in enumerate(drafts):
+        if draft.type not in ContactType.values:
+            problem = f"“{draft.type}” is no type of contact. The types are: {', '.join(ContactType.values)}."
+            raise ContactRefused(index, problem, "type")
+        try:
+            normalized = normalise(draft.type, draft.key, country=country)
+        except ContactKeyInvalid as error:
+            raise ContactRefused(index, str(error)) from None
+        key = {"workspace_id": persona.workspace_id, "type": draft.type, "normalized": normalized}
+        owner = Contact.objects.filter(**key).select_related("persona").first()
+        if owner is None:
+            try:
+                with transaction.atomic():
+                    Contact.objects.create(**key, persona=persona, label=draft.label, key=draft.key)
+            except IntegrityError:  # another call took it a moment ago
+                owner = Contact.objects.select_related("persona").get(**key)
+            else:
+                changes.append((f"contact:{draft.type}", "", normalized))
+        if owner is not None and owner.persona_id != persona.pk:
+            raise ContactTaken(index, draft.type, draft.key, owner.persona_id, owner.persona.name)
+    return changes

@@ -19,4 +19,6 @@ class RavenError(Exception):
 
     def fields(self) -> dict[str, Any]:
         """The data of the error, by name."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} if dataclasses.is_dataclass(self) else {}
+        if not dataclasses.is_dataclass(self):
+            return {}
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -133,7 +133,7 @@ TEMPLATES = [
     }
 ]
 
-# ---------------------------------------------------------------------------------------------------- database
+# ---------------------------------------- database
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'raven.sqlite3'}")}
 _database = DATABASES["default"]
 _database["CONN_MAX_AGE"] = 600
@@ -150,7 +150,7 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
-# ---------------------------------------------------------------------------------------------------- accounts
+# ---------------------------------------- accounts
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -180,7 +180,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Strict"
 CSRF_COOKIE_SECURE = HTTPS
 
-# ---------------------------------------------------------------------------------------------------- security
+# ---------------------------------------- security
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
@@ -204,7 +204,7 @@ CONTENT_SECURITY_POLICY = {
 # The console's largest form is a token's configuration; the gateway has its own limit for bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
-# ---------------------------------------------------------------------------------------------------- language, time, files
+# ---------------------------------------- language, time, files
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English"))]
 TIME_ZONE = "UTC"
@@ -225,13 +225,13 @@ WHITENOISE_USE_FINDERS = DEBUG or TESTING
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 
-# ---------------------------------------------------------------------------------------------------- tokens and gateway
+# ---------------------------------------- tokens and gateway
 # Requests a minute of a token whose configuration names no rate, and refused calls a minute of one address.
 DEFAULT_REQUESTS_PER_MINUTE: int = env.int("DEFAULT_REQUESTS_PER_MINUTE", default=600)
 REQUEST_LOG_DAYS: int = env.int("REQUEST_LOG_DAYS", default=90)
 MAX_BODY_BYTES = 256 * 1024
 
-# ---------------------------------------------------------------------------------------------------- background work
+# ---------------------------------------- background work
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 # What the worker starts by itself, and how often.
 SCHEDULED_TASKS = {
@@ -240,7 +240,7 @@ SCHEDULED_TASKS = {
     "delivery.tasks.prune_finished_tasks": timedelta(hours=6),
 }
 
-# ---------------------------------------------------------------------------------------------------- demo
+# ---------------------------------------- demo
 DEMO_ADMIN_USERNAME: str = env.str("DEMO_ADMIN_USERNAME", default="admin")
 DEMO_ADMIN_PASSWORD: str = env.str("DEMO_ADMIN_PASSWORD", default="")
 

@@ -28,6 +28,7 @@ class Credential:
     """A token that was shown with its right secret; whether it may be used now is another question."""
 
     token_id: int
+    name: str
     workspace_id: int
     digest: str
     pepper_number: int
@@ -91,7 +92,7 @@ class Shown:
 
 
 _COLUMNS = (
-    "pk", "workspace_id", "digest", "pepper_number", "is_on", "activates_at", "expires_at", "revoked_at",
+    "pk", "name", "workspace_id", "digest", "pepper_number", "is_on", "activates_at", "expires_at", "revoked_at",
     "topic_anchor_id", "user_alias_id", "source_networks", "requests_per_minute", "last_used_at",
     "workspace__country", "workspace__pro_is_on", "workspace__pro_until",
 )  # fmt: skip

@@ -59,7 +59,7 @@ def claim(*, token_id: int, key: str, call: bytes, now: datetime) -> Claim:
 
 
 def finish(claim: Claim, *, status: int, body: str) -> None:
-    """The answer is stored, as part of the caller's transaction. Raises IdempotencyKeyInFlight when the claim was lost."""
+    """The answer is stored, in the caller's transaction. Raises IdempotencyKeyInFlight when the claim was lost."""
     stored = _held(claim).update(status=status, body=body)
     if not stored:
         raise IdempotencyKeyInFlight

@@ -87,13 +87,17 @@ class TokenQuerySet(models.QuerySet["Token"]):
 
     def unused_since(self, moment: datetime) -> Self:
         """Tokens that existed at `moment` and made no call from then on."""
-        return self.filter(models.Q(last_used_at__lt=moment) | models.Q(last_used_at__isnull=True, created_at__lt=moment))
+        return self.filter(
+            models.Q(last_used_at__lt=moment) | models.Q(last_used_at__isnull=True, created_at__lt=moment)
+        )
 
 
 class Token(models.Model):
     """A credential with which a program calls the gateway; the secret itself is never stored."""
 
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="tokens", verbose_name=_("workspace"))
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.CASCADE, related_name="tokens", verbose_name=_("workspace")
+    )
     name = models.CharField(_("name"), max_length=100)
     kind = models.CharField(max_length=3, editable=False)
     public_id = models.CharField(max_length=12, unique=True, editable=False)
@@ -123,7 +127,12 @@ class Token(models.Model):
     )  # fmt: skip
 
     replaced_by = models.OneToOneField(
-        "self", on_delete=models.SET_NULL, null=True, editable=False, related_name="replaces", verbose_name=_("replaced by")
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="replaces",
+        verbose_name=_("replaced by"),
     )
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)

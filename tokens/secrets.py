@@ -1,8 +1,8 @@
 """The secret of a token: made, checked, digested and masked. Pure computation.
 
-    rvn_4fK9aZ31bQxY_<43 random characters><6 of checksum>
-    └┬┘ └────┬─────┘ └──────────────┬────────────────────┘
-    kind  public id                known to its holder only
+rvn_4fK9aZ31bQxY_<43 random characters><6 of checksum>
+└┬┘ └────┬─────┘ └──────────────┬────────────────────┘
+kind  public id                known to its holder only
 """
 
 import hashlib
@@ -24,7 +24,9 @@ _EXACT = re.compile(
     rf"({LASTING}|{TEMPORARY})_([0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})_[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}"
 )
 # Masking errs on the safe side: anything that begins like a token, whole, cut short or mistyped.
-_LOOKS_LIKE = re.compile(rf"({LASTING}|{TEMPORARY})_([0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})_[0-9A-Za-z_]{{8,}}", re.IGNORECASE)
+_LOOKS_LIKE = re.compile(
+    rf"({LASTING}|{TEMPORARY})_([0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})_[0-9A-Za-z_]{{8,}}", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,11 @@ def describe_token(*, token_id: int, at: datetime) -> dict[str, Any]:
         "name": token.name,
         "token": token.masked,
         "status": str(token.status_at(at)),
-        "workspace": {"name": token.workspace.name, "slug": token.workspace.slug, "account": token.workspace.account_number},
+        "workspace": {
+            "name": token.workspace.name,
+            "slug": token.workspace.slug,
+            "account": token.workspace.account_number,
+        },
         "abilities": [ability.key for ability in ABILITIES if ability.key in keys],
         "activates_at": _text(token.activates_at) or None,
         "expires_at": _text(token.expires_at) or None,
@@ -337,7 +341,9 @@ def _apply(token: Token, configuration: Configuration) -> None:
 
 def _set_abilities(token: Token, keys: Collection[str]) -> None:
     token.abilities.exclude(key__in=keys).delete()
-    TokenAbility.objects.bulk_create([TokenAbility(token=token, key=key) for key in sorted(keys)], ignore_conflicts=True)
+    TokenAbility.objects.bulk_create(
+        [TokenAbility(token=token, key=key) for key in sorted(keys)], ignore_conflicts=True
+    )
 
 
 _PLAIN_FIELDS = (
@@ -380,5 +386,3 @@ def _record(token: Token, kind: str, *, by: Actor, changes: Iterable[FieldChange
         actor=by.user,
         actor_label=by.label,
     )
-
-

@@ -105,7 +105,12 @@ def roll_up(*, now: datetime) -> int:
 
 def _skip_a_gap(progress: UsageProgress) -> int:
     """Ids may have holes wider than a batch (a pruned log, a sequence that jumped); go on behind the hole."""
-    following = RequestLogEntry.objects.filter(pk__gt=progress.last_entry_id).order_by("pk").values_list("pk", flat=True).first()
+    following = (
+        RequestLogEntry.objects.filter(pk__gt=progress.last_entry_id)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+        .first()
+    )
     if following is not None and following > progress.last_entry_id + _BATCH:
         UsageProgress.objects.update(last_entry_id=following - 1)
     return 0

@@ -86,9 +86,7 @@ def test_uses_since_a_moment_leave_out_earlier_days(token: Token, log: Log, now:
     assert [use.day for use in uses_of(token, since=now)] == [date(2026, 11, 21)]
 
 
-def test_calls_of_many_tokens_cost_no_query_each(
-    token: Token, django_assert_num_queries: Any
-) -> None:
+def test_calls_of_many_tokens_cost_no_query_each(token: Token, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(3):
         calls_of([token] * 100)
 

@@ -1,4 +1,4 @@
-"""`manage.py load_demo`: something to look at on the first day; in the topmost room, because it is made of all of them."""
+"""`manage.py load_demo`: an admin to sign in as, and two workspaces with people to look around among."""
 
 from typing import Any
 
@@ -7,11 +7,14 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Topic, TopicType
-from personas.services import ContactDraft, add_persona
+from personas.history import Cause
+from personas.matching import ContactDraft
+from personas.services import PersonaDraft, add_persona
 
 PEOPLE = (
     # The name that the vendor's example of message:send sends under.
@@ -69,5 +72,6 @@ class Command(BaseCommand):
             Membership.objects.get_or_create(workspace=demo, user=user, defaults={"role": role})
         for name in MASS_TOPICS:
             Topic.objects.create(workspace=demo, type=TopicType.MASS, name=name)
+        cause = Cause(actor_label="demo", at=timezone.now())
         for name, *contacts in PERSONAS:
-            add_persona(workspace=demo, name=name, contacts=contacts)
+            add_persona(workspace=demo, draft=PersonaDraft(name=name), contacts=contacts, cause=cause)

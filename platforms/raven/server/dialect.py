@@ -20,7 +20,7 @@ from messaging.services import (
     UserMissing,
     UserNotFound,
 )
-from personas.services import ContactTypeInvalid, RecipientAmbiguous, RecipientContactInvalid, RecipientRepeated
+from personas.matching import ContactTypeInvalid, RecipientAmbiguous, RecipientContactInvalid, RecipientRepeated
 from raven_admin.errors import RavenError
 from tokens.gateway import STATUS_OF, Answer
 from tokens.refusals import MethodNotAllowed, ProInactive, RateLimitExceeded, Unauthorized

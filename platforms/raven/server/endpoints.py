@@ -1,7 +1,8 @@
 """Raven's API: `message:send` as the vendor publishes it, the rest in the same style (ours)."""
 
 from messaging.services import TopicDraft, send_message
-from personas.services import ContactDraft, PersonDraft
+from personas.history import Cause
+from personas.matching import ContactDraft, RecipientDraft
 from platforms.raven.server import wire
 from platforms.raven.server.dialect import RavenDialect
 from tokens.gateway import Answer, Call, Endpoint, routes
@@ -19,8 +20,7 @@ def message_send(call: Call, body: wire.MessageSend) -> Answer:
         people=[_person(recipient) for recipient in body.recipient],
         text=body.message,
         check_may_add_topic=lambda: call.require("topic_add"),
-        request_id=call.caller.request_id,
-        now=call.now,
+        cause=_cause(call),
     )
     return Answer({"data": message.pk, "notification": "Chat Sent Successfully"})
 
@@ -38,7 +38,11 @@ ENDPOINTS = (
 urlpatterns = routes(RavenDialect(), ENDPOINTS)
 
 
-def _person(recipient: wire.Recipient) -> PersonDraft:
+def _cause(call: Call) -> Cause:
+    return Cause(actor_label=f"token {call.token.name}", at=call.now, request_id=call.caller.request_id)
+
+
+def _person(recipient: wire.Recipient) -> RecipientDraft:
     """A recipient without a name is called by their first contact."""
     contacts = [ContactDraft(type=c.type, key=c.key, label=c.name) for c in recipient.contact]
-    return PersonDraft(recipient.name.strip() or (contacts[0].key if contacts else ""), contacts)
+    return RecipientDraft(recipient.name.strip() or (contacts[0].key if contacts else ""), contacts)

@@ -91,7 +91,9 @@ def test_a_typo_is_told_without_a_look_at_the_tokens(
         answer = call("token:self", token=mistyped)
 
     assert _refusal(answer) == (401, "Unauthorized", "token_malformed")
-    assert not any("tokens_token" in query["sql"].replace("tokens_tokenability", "") for query in queries.captured_queries)
+    assert not any(
+        "tokens_token" in query["sql"].replace("tokens_tokenability", "") for query in queries.captured_queries
+    )
 
 
 def test_a_wrong_secret_gets_the_same_answer_as_an_unknown_id(call: Api, token: Token) -> None:
@@ -164,9 +166,7 @@ def test_toggling_an_ability_acts_on_the_very_next_call(call: Api, body: dict[st
     assert with_it.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "change", [{"pro_is_on": False}, {"pro_until": datetime(2026, 1, 1, tzinfo=UTC)}]
-)
+@pytest.mark.parametrize("change", [{"pro_is_on": False}, {"pro_until": datetime(2026, 1, 1, tzinfo=UTC)}])
 def test_without_pro_every_call_says_so(call: Api, workspace: Workspace, change: dict[str, Any]) -> None:
     Workspace.objects.filter(pk=workspace.pk).update(**change)
 
@@ -279,7 +279,9 @@ def test_another_method_is_405_and_names_the_right_one(client: Client, secret: s
     assert (answer.status_code, answer["Allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1", ""])
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1", ""]
+)
 def test_another_media_type_is_415(client: Client, secret: str, media_type: str) -> None:
     answer = client.generic(
         "POST", BASE + "message:send", b"{}", content_type=media_type, headers={"Authorization": f"Bearer {secret}"}
@@ -337,9 +339,7 @@ def test_refused_calls_are_in_the_log_with_their_code(call: Api, body: dict[str,
     assert entry.duration_ms > 0
 
 
-def test_last_use_is_written_at_most_once_a_minute(
-    call: Api, token: Token, clock: time_machine.Traveller
-) -> None:
+def test_last_use_is_written_at_most_once_a_minute(call: Api, token: Token, clock: time_machine.Traveller) -> None:
     noted = []
     for seconds in (0, 59, 60):
         clock.move_to(NOW + timedelta(seconds=seconds))
@@ -349,9 +349,7 @@ def test_last_use_is_written_at_most_once_a_minute(
     assert noted == [NOW, NOW, NOW + timedelta(seconds=60)]
 
 
-def test_the_rate_limit_counts_down_refuses_and_refills(
-    call: Api, token: Token, clock: time_machine.Traveller
-) -> None:
+def test_the_rate_limit_counts_down_refuses_and_refills(call: Api, token: Token, clock: time_machine.Traveller) -> None:
     Token.objects.filter(pk=token.pk).update(requests_per_minute=3)
 
     answers = [call("token:self") for _ in range(4)]

@@ -127,7 +127,8 @@ def test_a_wrong_body_is_refused_with_the_place_and_nothing_is_saved(
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[]", b"null", b'{"message": "\xff"}', b'{"message":' + b"[" * 50_000, b'{"message": "\\ud800"}']
+    "raw",
+    [b"", b"{", b"[]", b"null", b'{"message": "\xff"}', b'{"message":' + b"[" * 50_000, b'{"message": "\\ud800"}'],
 )
 def test_a_body_that_is_no_json_object_is_refused(client: Any, secret: str, sender: User, raw: bytes) -> None:
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
@@ -181,9 +182,7 @@ def test_an_alias_who_left_the_workspace_is_not_found(
     assert (answer.status_code, answer.json()["notification"]) == (404, "User is not found!")
 
 
-def test_a_user_of_another_workspace_is_not_found(
-    call: Api, body: dict[str, Any], other_workspace: Workspace
-) -> None:
+def test_a_user_of_another_workspace_is_not_found(call: Api, body: dict[str, Any], other_workspace: Workspace) -> None:
     stranger = User.objects.create_user("stranger")
     Membership.objects.create(workspace=other_workspace, user=stranger, role=Role.ADMIN)
 
@@ -228,9 +227,7 @@ def test_two_people_may_each_have_a_topic_of_the_same_name(call: Api, body: dict
     assert Topic.objects.filter(name="Test Message Bot").count() == 2
 
 
-def test_contacts_of_two_personas_in_one_recipient_are_refused_with_both_names(
-    call: Api, body: dict[str, Any]
-) -> None:
+def test_contacts_of_two_personas_in_one_recipient_are_refused_with_both_names(call: Api, body: dict[str, Any]) -> None:
     call("message:send", body)
     body["recipient"][0] = {"name": "Other", "contact": [_contact("+628123456789")]}
     call("message:send", body)

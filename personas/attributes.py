@@ -1,0 +1,68 @@
+"""The value of an attribute in the one notation of its type. Pure computation."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+MAX_LENGTH = 1000
+_TRUE = frozenset({"true", "yes", "1"})
+_FALSE = frozenset({"false", "no", "0"})
+
+
+def parse_value(type: str, given: Any) -> str:
+    """`given` as it is stored: text, `12.5`, `2026-11-21`, `true` or `false`; None and blank text give "".
+
+    Numbers and booleans may come as themselves or as text. Raises ValueError with the rest of a sentence that begins
+    with the attribute's name.
+    """
+    if given is None or (isinstance(given, str) and not given.strip()):
+        return ""
+    if isinstance(given, (dict, list)):
+        raise ValueError("takes a single value, not a list or an object.")
+    return {"text": _text, "number": _number, "date": _date, "boolean": _boolean}[type](given)
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise ValueError("takes text.")
+    if len(given) > MAX_LENGTH:
+        raise ValueError(f"takes at most {MAX_LENGTH} characters.")
+    return given
+
+
+def _number(given: Any) -> str:
+    if isinstance(given, bool):
+        raise ValueError("takes a number.")
+    try:
+        number = Decimal(str(given).strip())
+    except InvalidOperation:
+        raise ValueError("takes a number, as 12.5.") from None
+    if not number.is_finite() or abs(number) >= Decimal(10) ** 30 or number.as_tuple().exponent < -30:  # type: ignore[operator]
+        raise ValueError("takes a number of at most 30 digits before and after the point.")
+    text = f"{number:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in {"-0", ""} else text
+
+
+def _date(given: Any) -> str:
+    try:
+        return _day(str(given).strip()).isoformat()
+    except ValueError:
+        raise ValueError("takes a date, as 2026-11-21.") from None
+
+
+def _day(text: str) -> date:
+    """A date, or the day in UTC of a moment with an offset."""
+    if len(text) == len("2026-11-21"):
+        return date.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC).date() if moment.tzinfo else moment.date()
+
+
+def _boolean(given: Any) -> str:
+    text = str(given).strip().lower()
+    if text in _TRUE:
+        return "true"
+    if text in _FALSE:
+        return "false"
+    raise ValueError("takes true or false.")

@@ -1,0 +1,47 @@
+"""Who changed what about a persona: one row a field, and one event for whoever follows along."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from delivery import events
+from personas.models import Persona, PersonaChange
+
+Change = tuple[str, str, str]
+"""Field, old, new; see `PersonaChange.field`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """By whom, when, and in which call (empty when none) something is changed."""
+
+    actor_label: str
+    at: datetime
+    request_id: str = ""
+
+
+def record_changes(changes_of: Sequence[tuple[Persona, Sequence[Change]]], *, cause: Cause, kind: str) -> None:
+    """The changes of these personas, all of one workspace, are history, as part of the caller's transaction."""
+    PersonaChange.objects.bulk_create(
+        PersonaChange(
+            persona=persona,
+            field=field,
+            old=old,
+            new=new,
+            actor_label=cause.actor_label,
+            request_id=cause.request_id,
+            happened_at=cause.at,
+        )
+        for persona, changes in changes_of
+        for field, old, new in changes
+    )
+    if changes_of:
+        events.record_all(
+            workspace_id=changes_of[0][0].workspace_id,
+            kind=kind,
+            data_of_each=[
+                {"persona": persona.pk, "version": persona.version, "fields": [change[0] for change in changes]}
+                for persona, changes in changes_of
+            ],
+            at=cause.at,
+        )

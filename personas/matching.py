@@ -1,0 +1,194 @@
+"""From the recipients a caller describes to the personas they are, made where nobody knows them yet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from personas.contacts import ContactKeyInvalid, normalise
+from personas.history import Cause, Change, record_changes
+from personas.models import Contact, ContactType, Persona
+from raven_admin.errors import RavenError
+
+
+@dataclass(eq=False)
+class ContactTypeInvalid(RavenError):
+    """Contact {contact_index} of recipient {recipient_index} has the unknown type “{type}”. Known are: {known}."""
+
+    code: ClassVar[str] = "contact_type_invalid"
+    recipient_index: int
+    contact_index: int
+    type: str
+    known: str
+
+
+@dataclass(eq=False)
+class RecipientContactInvalid(RavenError):
+    """Contact {contact_index} of recipient {recipient_index}: {reason}"""
+
+    code: ClassVar[str] = "contact_key_invalid"
+    recipient_index: int
+    contact_index: int
+    reason: str
+
+
+@dataclass(eq=False)
+class RecipientAmbiguous(RavenError):
+    """The contacts of recipient {recipient_index} belong to two personas: {first} and {second}. Send to one of them."""
+
+    code: ClassVar[str] = "recipient_ambiguous"
+    recipient_index: int
+    first: str
+    second: str
+
+
+@dataclass(eq=False)
+class RecipientRepeated(RavenError):
+    """Recipients {first_index} and {recipient_index} are the same persona: {name}. Name each recipient once."""
+
+    code: ClassVar[str] = "recipient_repeated"
+    first_index: int
+    recipient_index: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactDraft:
+    type: str
+    key: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientDraft:
+    """A person as a caller describes them: matched by their contacts, made when no contact is known yet."""
+
+    name: str
+    contacts: Sequence[ContactDraft]
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The persona a draft turned out to be, and the contacts it named, in its order."""
+
+    persona: Persona
+    contacts: tuple[Contact, ...]
+
+
+def match_or_add_people(
+    *, workspace_id: int, country: str, people: Sequence[RecipientDraft], cause: Cause
+) -> list[Matched]:
+    """Each draft's persona and contacts exist; what was missing is made, what existed keeps its name.
+
+    Runs in the caller's transaction. Raises ContactTypeInvalid, RecipientContactInvalid, RecipientAmbiguous and
+    RecipientRepeated before anything is written.
+    """
+    keys = _normalised(people, country=country)
+    for _attempt in range(3):
+        known = _known_contacts(workspace_id, keys)
+        _check_distinct(people, keys, known)
+        try:
+            with transaction.atomic():
+                return _with_missing_made(workspace_id, people, keys, known, cause)
+        except IntegrityError:
+            continue  # another call has just made one of these contacts; it is known now
+    raise IntegrityError("contacts of the same people keep being added and removed")
+
+
+_Key = tuple[str, str]
+"""Type and normalised key of a contact."""
+
+
+def _normalised(people: Sequence[RecipientDraft], *, country: str) -> list[list[_Key]]:
+    for index, person in enumerate(people):
+        for at, contact in enumerate(person.contacts):
+            if contact.type not in ContactType.values:
+                raise ContactTypeInvalid(index, at, contact.type, ", ".join(ContactType.values))
+    keys: list[list[_Key]] = []
+    for index, person in enumerate(people):
+        keys.append([])
+        for at, contact in enumerate(person.contacts):
+            try:
+                key = (contact.type, normalise(contact.type, contact.key, country=country))
+            except ContactKeyInvalid as error:
+                raise RecipientContactInvalid(index, at, str(error)) from None
+            if key in keys[index]:
+                raise RecipientContactInvalid(index, at, f"“{contact.key}” stands in this recipient twice.")
+            keys[index].append(key)
+    return keys
+
+
+def _known_contacts(workspace_id: int, keys: Sequence[Sequence[_Key]]) -> dict[_Key, Contact]:
+    values = {normalized for of_person in keys for _type, normalized in of_person}
+    types = {type_ for of_person in keys for type_, _normalized in of_person}
+    found = Contact.objects.filter(workspace=workspace_id, type__in=types, normalized__in=values).select_related(
+        "persona"
+    )
+    return {(contact.type, contact.normalized): contact for contact in found}
+
+
+def _check_distinct(
+    people: Sequence[RecipientDraft], keys: Sequence[Sequence[_Key]], known: dict[_Key, Contact]
+) -> None:
+    seen_at: dict[int | _Key, int] = {}
+    for index, person in enumerate(people):
+        personas = {known[key].persona_id: known[key].persona for key in keys[index] if key in known}
+        if len(personas) > 1:
+            first, second, *_more = (f"{p.name} (persona {p.pk})" for p in personas.values())
+            raise RecipientAmbiguous(index, first, second)
+        identities: list[int | _Key] = [*personas, *keys[index]]
+        for identity in identities:
+            if seen_at.setdefault(identity, index) != index:
+                raise RecipientRepeated(seen_at[identity], index, person.name)
+
+
+def _with_missing_made(
+    workspace_id: int,
+    people: Sequence[RecipientDraft],
+    keys: Sequence[Sequence[_Key]],
+    known: dict[_Key, Contact],
+    cause: Cause,
+) -> list[Matched]:
+    personas: list[Persona] = []
+    for person, of_person in zip(people, keys, strict=True):
+        match = next((known[key].persona for key in of_person if key in known), None)
+        personas.append(
+            match or Persona(workspace_id=workspace_id, name=person.name, created_at=cause.at, updated_at=cause.at)
+        )
+    made = [persona for persona in personas if persona.pk is None]
+    grown: dict[Persona, list[Change]] = {}
+    if made:
+        Persona.objects.bulk_create(made)
+    contacts = dict(known)
+    for person, of_person, persona in zip(people, keys, personas, strict=True):
+        for draft, key in zip(person.contacts, of_person, strict=True):
+            if key not in contacts:
+                contacts[key] = Contact(
+                    workspace_id=workspace_id, persona=persona, type=key[0], label=draft.label,
+                    key=draft.key, normalized=key[1],
+                )  # fmt: skip
+                grown.setdefault(persona, []).append((f"contact:{key[0]}", "", key[1]))
+    if grown:
+        Contact.objects.bulk_create([contact for contact in contacts.values() if contact.pk is None])
+        _record_growth(made, grown, cause)
+    return [
+        Matched(persona, tuple(contacts[key] for key in of_person))
+        for persona, of_person in zip(personas, keys, strict=True)
+    ]
+
+
+def _record_growth(made: Sequence[Persona], grown: Mapping[Persona, Sequence[Change]], cause: Cause) -> None:
+    """History of new personas, and of known ones that got a contact."""
+    created = [(persona, [("created", "", persona.name), *grown[persona]]) for persona in made]
+    record_changes(created, cause=cause, kind="persona.created")
+    new = set(made)
+    known = [(persona, changes) for persona, changes in grown.items() if persona not in new]
+    if known:
+        Persona.objects.filter(pk__in=[persona.pk for persona, _changes in known]).update(
+            version=F("version") + 1, updated_at=cause.at
+        )
+    for persona, _changes in known:
+        persona.version += 1
+    record_changes(known, cause=cause, kind="persona.updated")

@@ -1,0 +1,127 @@
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import check_password
+from django.core.management import CommandError, call_command
+
+from accounts.models import Membership, User, Workspace
+from messaging.models import Message, Topic
+from personas.models import Contact, Persona
+from tokens.models import RequestLogEntry, Token
+
+PASSWORD = "vako-limu-beda-runi"
+
+
+@pytest.fixture(autouse=True)
+def _login(settings: Any, db: None) -> None:
+    settings.DEMO_ADMIN_USERNAME, settings.DEMO_ADMIN_PASSWORD = "admin", PASSWORD
+
+
+def load() -> str:
+    err = StringIO()
+    call_command("load_demo", stderr=err)
+    return err.getvalue()
+
+
+def all_rows() -> Any:
+    out = StringIO()
+    call_command("dumpdata", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_the_demo_is_two_workspaces_people_topics_and_personas() -> None:
+    load()
+
+    assert list(Workspace.objects.order_by("slug").values_list("slug", "country", "time_zone")) == [
+        ("demo", "ID", "Asia/Jakarta"),
+        ("sandbox", "ID", "Asia/Jakarta"),
+    ]
+    assert set(Membership.objects.values_list("workspace__slug", "user__username", "role")) == {
+        ("demo", "admin", "admin"),
+        ("sandbox", "admin", "admin"),
+        ("demo", "your_username", "support"),
+        ("demo", "sari", "support"),
+        ("demo", "dewi", "viewer"),
+    }
+    assert set(Topic.objects.values_list("workspace__slug", "type")) == {("demo", "mass")}
+    assert (Topic.objects.count(), Persona.objects.count(), Contact.objects.count()) == (3, 4, 6)
+
+
+def test_the_demo_has_no_token_and_no_made_up_traffic() -> None:
+    load()
+
+    assert not Token.objects.exists()
+    assert not Message.objects.exists()
+    assert not RequestLogEntry.objects.exists()
+
+
+def test_only_the_admin_can_sign_in() -> None:
+    load()
+
+    admin, *others = User.objects.order_by("-is_superuser")
+    assert (admin.username, admin.is_superuser, check_password(PASSWORD, admin.password)) == ("admin", True, True)
+    assert [user.has_usable_password() for user in others] == [False, False, False]
+
+
+def test_loading_twice_changes_nothing() -> None:
+    load()
+    before = all_rows()
+
+    load()
+
+    assert all_rows() == before
+
+
+def test_what_people_changed_or_deleted_stays_so(settings: Any) -> None:
+    load()
+    User.objects.get(username="admin").memberships.all().delete()
+    Workspace.objects.get(slug="sandbox").delete()
+    Topic.objects.all().delete()
+    before = all_rows()
+    settings.DEMO_ADMIN_PASSWORD = "another-password-since"
+
+    load()
+
+    assert all_rows() == before
+
+
+def test_another_admin_name_is_another_admin(settings: Any) -> None:
+    load()
+    settings.DEMO_ADMIN_USERNAME = "second"
+
+    load()
+
+    assert set(Membership.objects.filter(user__username="second").values_list("workspace__slug", "role")) == {
+        ("demo", "admin"),
+        ("sandbox", "admin"),
+    }
+
+
+def test_the_admin_may_have_the_name_of_somebody_in_the_demo(settings: Any) -> None:
+    settings.DEMO_ADMIN_USERNAME = "Sari"
+
+    load()
+
+    assert list(
+        Membership.objects.filter(user__username__iexact="sari", workspace__slug="demo").values_list("role")
+    ) == [("admin",)]
+
+
+def test_a_weak_password_is_taken_and_said_to_be_weak(settings: Any) -> None:
+    settings.DEMO_ADMIN_PASSWORD = "admin"
+
+    assert load().startswith("DEMO_ADMIN_PASSWORD is weak")
+
+    assert check_password("admin", User.objects.get(username="admin").password)
+
+
+def test_without_a_password_nothing_is_made(settings: Any) -> None:
+    settings.DEMO_ADMIN_PASSWORD = ""
+
+    with pytest.raises(CommandError, match="Set DEMO_ADMIN_PASSWORD"):
+        load()
+
+    assert not User.objects.exists()
+    assert not Workspace.objects.exists()
