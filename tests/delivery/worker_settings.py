@@ -1,0 +1,7 @@
+"""The settings of the workers that tests start: the real ones, with one scheduled task that can be watched."""
+
+from datetime import timedelta
+
+from raven_admin.settings import *  # noqa: F403
+
+SCHEDULED_TASKS = {"tests.delivery.watched.run": timedelta(seconds=1)}
