@@ -1,6 +1,7 @@
 """What every list and page of the console has in common: scoped to the workspace, bounded, fast with a million rows."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 from django.contrib import messages
@@ -43,6 +44,13 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     def has_more_than_counted(self) -> bool:
         return self.count >= COUNTED_AT_MOST
 
+    def nearest_page(self, number: int) -> int:
+        """`number`, or the page closest to it that exists: a list may have become shorter since a link was made."""
+        return max(1, min(number, self.num_pages))
+
+    def page(self, number: int | str) -> Any:
+        return super().page(self.nearest_page(int(number)))
+
 
 class ConsoleChangeList(ChangeList):
     """A list in pages of a size that the viewer chose."""
@@ -61,6 +69,7 @@ class ConsoleChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         self.list_per_page = page_size(request)
         super().get_results(request)
+        self.page_num = self.paginator.nearest_page(self.page_num)
 
 
 class WorkspaceChangeList(ConsoleChangeList):
@@ -127,12 +136,10 @@ class ConsoleModelAdmin(ModelAdmin):  # type: ignore[type-arg]
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        parent = super()
-        return self._told(request, lambda: parent.changeform_view(request, object_id, form_url, extra_context))
+        return self._told(request, partial(super().changeform_view, request, object_id, form_url, extra_context))
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        parent = super()
-        return self._told(request, lambda: parent.delete_view(request, object_id, extra_context))
+        return self._told(request, partial(super().delete_view, request, object_id, extra_context))
 
     def _told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         """What `view` answers; when a service refuses, the same page again, with the reason."""

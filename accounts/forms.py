@@ -49,7 +49,9 @@ class PersonForm(forms.Form):
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("For a new account: at least 10 characters. Tell it to the person; they can change it after signing in."),
+        help_text=_(
+            "For a new account: at least 10 characters. Tell it to the person; they can change it after signing in."
+        ),
     )
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.VIEWER)
 
@@ -93,7 +95,9 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
         if "time_zone" in self.fields:
             self.fields["time_zone"].widget = forms.Select(choices=_zones())
         if "country" in self.fields:
-            self.fields["country"].widget = forms.Select(choices=[(c, c) for c in sorted(phonenumbers.SUPPORTED_REGIONS)])
+            self.fields["country"].widget = forms.Select(
+                choices=[(c, c) for c in sorted(phonenumbers.SUPPORTED_REGIONS)]
+            )
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]

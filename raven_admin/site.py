@@ -86,15 +86,15 @@ class ConsoleSite(AdminSite):
     def profile(self, request: HttpRequest) -> HttpResponse:
         return views.profile(request, self.each_context(request))
 
-    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
         """There is no page per app: the sidebar is the one index."""
         return redirect("admin:index")
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Of Django's own context what our templates use; its list of all apps is never built."""
-        context: dict[str, Any] = {"site_title": self.site_title, "site_header": self.site_header, "has_permission": False}
+        context: dict[str, Any] = {"site_title": self.site_title, "site_header": self.site_header}
         if not self.has_permission(request):
-            return context
+            return context | {"has_permission": False}
         workspaces = list(Workspace.objects.of(request.user).order_by("name", "id")[:SWITCHABLE_AT_MOST])
         return context | {
             "has_permission": True,
@@ -125,7 +125,7 @@ class ConsoleSite(AdminSite):
 
     def _settings(self, request: HttpRequest, here: str) -> Link | None:
         workspace = current_workspace(request)
-        if workspace is None or not self.is_registered(Workspace) or not may(request.user, Action.WORKSPACE_WRITE, workspace):
+        if workspace is None or not may(request.user, Action.WORKSPACE_WRITE, workspace):
             return None
         url = reverse("admin:accounts_workspace_change", args=[workspace.pk])
         return Link(url, _("Workspace settings"), "settings", self._is_settings(request, here))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qs
 
 from django import template
@@ -19,6 +19,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+
+from accounts.console import ConsoleModelAdmin
 
 register = template.Library()
 
@@ -84,7 +86,7 @@ def list_headers(cl: ChangeList) -> list[Header]:
     headers = []
     for name, raw in zip(cl.list_display, result_headers(cl), strict=True):
         sort = ("ascending" if raw["ascending"] else "descending") if raw.get("sorted") else ""
-        url = raw.get("url_primary", "") and _first_page(cl, raw["url_primary"])
+        url = _first_page(cl, str(raw["url_primary"])) if raw["sortable"] else ""
         label = name if isinstance(name, str) else name.__name__
         headers.append(Header(capfirst(str(raw["text"])), label, url, sort, _is_number(cl, label)))
     return headers
@@ -108,7 +110,7 @@ def list_rows(cl: ChangeList) -> Iterator[list[Cell]]:
 @register.simple_tag(takes_context=True)
 def list_buttons(context: Context, cl: ChangeList) -> list[tuple[Any, ...]]:
     """What stands at the right of the list's title: (label, url, icon, style) each, from the ModelAdmin."""
-    return list(cl.model_admin.list_buttons(context["request"], cl))
+    return list(cast(ConsoleModelAdmin, cl.model_admin).list_buttons(context["request"], cl))
 
 
 @register.simple_tag
