@@ -1,12 +1,15 @@
 """From the text a caller shows to the token that it is, with all that the gateway asks about it: one narrow query."""
 
 import ipaddress
+import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.db import connection
 
-from tokens.models import EXPIRING_WITHIN, Token, TokenAbility
+from tokens.models import EXPIRING_WITHIN, Token
 from tokens.refusals import (
     ProInactive,
     SourceRefused,
@@ -17,6 +20,7 @@ from tokens.refusals import (
     TokenNotActiveYet,
     TokenRevoked,
     TokenUnknown,
+    Unauthorized,
 )
 from tokens.secrets import Secret, parse_secret
 
@@ -24,28 +28,15 @@ _USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
-    """A token that was shown with its right secret; whether it may be used now is another question."""
+class Validity:
+    """When a token works: of a temporary token, its own and its parent's both have to hold."""
 
-    token_id: int
-    name: str
-    workspace_id: int
-    digest: str
-    pepper_number: int
     is_on: bool
     activates_at: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
-    topic_anchor_id: int | None
-    user_alias_id: int | None
-    source_networks: list[str]
-    requests_per_minute: int | None
-    last_used_at: datetime | None
-    country: str
-    pro_is_on: bool
-    pro_until: datetime | None
 
-    def check_usable(self, *, at: datetime) -> None:
+    def check(self, *, at: datetime) -> None:
         """Raises why the token does not work at the moment `at`; to the second, with no grace."""
         if self.revoked_at is not None:
             raise TokenRevoked
@@ -55,6 +46,38 @@ class Credential:
             raise TokenExpired(expires_at=self.expires_at)
         if self.activates_at is not None and at < self.activates_at:
             raise TokenNotActiveYet(activates_at=self.activates_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token that was shown with its right secret; whether it may be used now is another question."""
+
+    token_id: int
+    owner_id: int
+    """The token whose log, rate and last use a call counts for: a temporary token's parent, else the token itself."""
+    name: str
+    workspace_id: int
+    validities: tuple[Validity, ...]
+    topic_anchor_id: int | None
+    user_alias_id: int | None
+    bound_persona_id: int | None
+    bound_topic_id: int | None
+    source_networks: tuple[str, ...]
+    requests_per_minute: int | None
+    last_used_at: datetime | None
+    abilities: frozenset[str]
+    country: str
+    pro_is_on: bool
+    pro_until: datetime | None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        return self.validities[0].expires_at
+
+    def check_usable(self, *, at: datetime) -> None:
+        """Raises why the token does not work at the moment `at`."""
+        for validity in self.validities:
+            validity.check(at=at)
 
     def check_source(self, address: str) -> None:
         """Raises SourceRefused when `address` is in none of the networks the token is bound to; no network: any."""
@@ -72,13 +95,10 @@ class Credential:
     def expires_soon(self, *, at: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= at + EXPIRING_WITHIN
 
-    def abilities(self) -> frozenset[str]:
-        return frozenset(TokenAbility.objects.filter(token_id=self.token_id).values_list("key", flat=True))
-
     def note_use(self, *, at: datetime) -> None:
-        """The token's last use is `at`; written at most once a minute."""
+        """The owner's last use is `at`; written at most once a minute."""
         if self.last_used_at is None or at - self.last_used_at >= _USE_NOTED_EVERY:
-            Token.objects.filter(pk=self.token_id).update(last_used_at=at)
+            Token.objects.filter(pk=self.owner_id).update(last_used_at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +106,9 @@ class Shown:
     """What a caller showed: the credential, if its secret was right, and else whose token it claims to be."""
 
     credential: Credential | None
-    refusal: Exception | None
+    refusal: Unauthorized | None
     claimed_token_id: int | None = None
     claimed_workspace_id: int | None = None
-
-
-_COLUMNS = (
-    "pk", "name", "workspace_id", "digest", "pepper_number", "is_on", "activates_at", "expires_at", "revoked_at",
-    "topic_anchor_id", "user_alias_id", "source_networks", "requests_per_minute", "last_used_at",
-    "workspace__country", "workspace__pro_is_on", "workspace__pro_until",
-)  # fmt: skip
-_NOBODYS_DIGEST = "0" * 64
 
 
 def read(text: str | None) -> Shown:
@@ -110,23 +122,95 @@ def read(text: str | None) -> Shown:
     secret = parse_secret(text)
     if secret is None:
         return Shown(None, TokenMalformed())
-    row = Token.objects.filter(public_id=secret.public_id, kind=text[:3]).values_list(*_COLUMNS).first()
-    credential = Credential(*row) if row else None
-    digest = credential.digest if credential else _NOBODYS_DIGEST
+    row = _find(secret)
     newest = max(settings.TOKEN_PEPPERS)
-    pepper_number = credential.pepper_number if credential else newest
+    digest, pepper_number = (row.digest, row.pepper_number) if row else (_NOBODYS_DIGEST, newest)
     pepper = settings.TOKEN_PEPPERS.get(pepper_number, "")
-    if not secret.matches(digest, pepper) or credential is None or not pepper:
-        claimed = (credential.token_id, credential.workspace_id) if credential else (None, None)
+    if not secret.matches(digest, pepper) or row is None or not pepper:
+        claimed = (row.credential.owner_id, row.credential.workspace_id) if row else (None, None)
         return Shown(None, TokenUnknown(), *claimed)
     if pepper_number != newest:
-        _renew_digest(secret, credential, newest)
-    return Shown(credential, None)
+        _renew_digest(secret, row, newest)
+    return Shown(row.credential, None)
 
 
-def _renew_digest(secret: Secret, credential: Credential, pepper_number: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    credential: Credential
+    digest: str
+    pepper_number: int
+
+
+_NOBODYS_DIGEST = "0" * 64
+_OWN = "t.is_on, t.activates_at, t.expires_at, t.revoked_at"
+# Written out, because this runs before every call: the query compiler would take longer than the query.
+_FIND = f"""
+    SELECT t.id, t.name, t.workspace_id, t.digest, t.pepper_number, {_OWN},
+           t.parent_id, {_OWN.replace("t.", "parent.")},
+           COALESCE(parent.topic_anchor_id, t.topic_anchor_id), COALESCE(parent.user_alias_id, t.user_alias_id),
+           t.bound_persona_id, t.bound_topic_id,
+           COALESCE(parent.source_networks, t.source_networks),
+           COALESCE(parent.requests_per_minute, t.requests_per_minute), COALESCE(parent.last_used_at, t.last_used_at),
+           w.country, w.pro_is_on, w.pro_until,
+           (SELECT {{joined}} FROM tokens_tokenability own
+             WHERE own.token_id = t.id AND (t.parent_id IS NULL OR EXISTS (
+                   SELECT 1 FROM tokens_tokenability theirs
+                    WHERE theirs.token_id = t.parent_id AND theirs.key = own.key)))
+      FROM tokens_token t
+      JOIN accounts_workspace w ON w.id = t.workspace_id
+      LEFT JOIN tokens_token parent ON parent.id = t.parent_id
+     WHERE t.public_id = %s AND t.kind = %s
+"""  # noqa: S608 - nothing of a caller's is in the text
+
+
+def _find(secret: Secret) -> _Row | None:
+    joined = "STRING_AGG(own.key, ',')" if connection.vendor == "postgresql" else "GROUP_CONCAT(own.key)"
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND.format(joined=joined), [secret.public_id, secret.kind])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    (token_id, name, workspace_id, digest, pepper_number, *own_validity, parent_id, p_on, p_start, p_end, p_revoked,
+     anchor_id, alias_id, persona_id, topic_id, networks, rate, last_used, country, pro_is_on, pro_until, keys) = row  # fmt: skip
+    validities = [_validity(*own_validity)]
+    if parent_id is not None:
+        validities.append(_validity(p_on, p_start, p_end, p_revoked))
+    credential = Credential(
+        token_id=token_id,
+        owner_id=parent_id or token_id,
+        name=name,
+        workspace_id=workspace_id,
+        validities=tuple(validities),
+        topic_anchor_id=anchor_id,
+        user_alias_id=alias_id,
+        bound_persona_id=persona_id,
+        bound_topic_id=topic_id,
+        source_networks=tuple(json.loads(networks) if isinstance(networks, str) else networks),
+        requests_per_minute=rate,
+        last_used_at=_moment(last_used),
+        abilities=frozenset(keys.split(",") if keys else ()),
+        country=country,
+        pro_is_on=bool(pro_is_on),
+        pro_until=_moment(pro_until),
+    )
+    return _Row(credential, digest, pepper_number)
+
+
+def _validity(is_on: Any, activates_at: Any, expires_at: Any, revoked_at: Any) -> Validity:
+    return Validity(bool(is_on), _moment(activates_at), _moment(expires_at), _moment(revoked_at))
+
+
+def _moment(stored: Any) -> datetime | None:
+    """A moment as the driver gives it: aware from PostgreSQL, text in UTC from SQLite."""
+    if stored is None:
+        return None
+    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _renew_digest(secret: Secret, row: _Row, pepper_number: int) -> None:
     """Moves a token to the newest pepper when it is used, so that an old pepper can be retired."""
     digest = secret.digest(settings.TOKEN_PEPPERS[pepper_number])
-    Token.objects.filter(pk=credential.token_id, digest=credential.digest).update(
+    Token.objects.filter(pk=row.credential.token_id, digest=row.digest).update(
         digest=digest, pepper_number=pepper_number
     )

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NoReturn, Protocol
 import msgspec
 from django.conf import settings
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path, re_path
 from django.utils import timezone
 from rest_framework.request import Request
@@ -34,24 +34,29 @@ from tokens.refusals import (
     IdempotencyKeyInFlight,
     IdempotencyKeyInvalid,
     IdempotencyKeyReused,
+    IfMatchInvalid,
     InternalError,
     MediaTypeUnsupported,
     MethodNotAllowed,
     ProInactive,
+    QueryInvalid,
     RateLimitExceeded,
     SourceRefused,
+    TokenBound,
     TokenInBody,
     Unauthorized,
 )
 from tokens.secrets import find_secret
 
 logger = logging.getLogger(__name__)
+_VERSION_TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
 _FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
 
 STATUS_OF: dict[type[RavenError], int] = {
     Unauthorized: 401,
     ProInactive: 401,
     SourceRefused: 403,
+    TokenBound: 403,
     AbilityMissing: 403,
     RateLimitExceeded: 429,
     EndpointUnknown: 404,
@@ -59,6 +64,8 @@ STATUS_OF: dict[type[RavenError], int] = {
     BodyTooLarge: 413,
     MediaTypeUnsupported: 415,
     BodyInvalid: 400,
+    QueryInvalid: 400,
+    IfMatchInvalid: 400,
     TokenInBody: 400,
     IdempotencyKeyInvalid: 400,
     IdempotencyKeyReused: 422,
@@ -70,11 +77,13 @@ STATUS_OF: dict[type[RavenError], int] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call gets: a status and a value to encode as JSON."""
+    """What a call gets: a status and a value to encode as JSON, or a file in pieces."""
 
     value: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    stream: Iterable[bytes] | None = None
+    """The file's pieces, made while they are sent, after the call's transaction; `value` is then what the log keeps."""
 
 
 class Dialect(Protocol):
@@ -87,6 +96,33 @@ class Dialect(Protocol):
         """How a refusal looks."""
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation: where it is, what it needs, and the function that does it."""
+
+    method: str
+    path: str
+    ability: str | None
+    """None: any token may call it."""
+    handle: Callable[..., Answer]
+    """Called with the Call, the values of the path by name, and `body` and `query` where there are such."""
+    summary: str
+    body: type[msgspec.Struct] | None = None
+    query: type[msgspec.Struct] | None = None
+    data: Any = None
+    """The type of the answer's `data`, for the documents; None: null."""
+    refusals: tuple[type[RavenError], ...] = ()
+    """Those of the endpoint's own rules, for the documents; the gateway's are common to all."""
+    is_list: bool = False
+    """Whether the answer has `next`, the cursor of the next page."""
+    files: tuple[str, ...] = ()
+    """The media types of the files it streams; none: it answers JSON."""
+    if_match: bool = False
+    """Whether it heeds If-Match."""
+    heeds_bounds: bool = False
+    """Whether it lets a token bound to one persona or topic touch only that; all others refuse such a token."""
+
+
 @dataclass(slots=True)
 class Call:
     """One call under way: who calls, and what an endpoint may use."""
@@ -96,10 +132,10 @@ class Call:
     credential: credentials.Credential | None = None
     claimed_token_id: int | None = None
     claimed_workspace_id: int | None = None
-    abilities: frozenset[str] = frozenset()
     allowance: rate_limit.Allowance | None = None
     claim: idempotency.Claim | None = None
     ability: str = ""
+    if_match_header: str | None = None
 
     @property
     def token(self) -> credentials.Credential:
@@ -111,23 +147,36 @@ class Call:
     def now(self) -> datetime:
         return self.caller.received_at
 
+    @property
+    def if_match(self) -> int | None:
+        """The version that the caller saw, from the header If-Match; None when it sends none. Raises IfMatchInvalid."""
+        if self.if_match_header in {None, "*"}:
+            return None
+        found = _VERSION_TAG.fullmatch(self.if_match_header or "")
+        if found is None:
+            raise IfMatchInvalid
+        return int(found[1])
+
     def require(self, key: str) -> None:
         """Raises AbilityMissing unless the token has the ability `key`."""
-        if key not in self.abilities:
+        if key not in self.token.abilities:
             raise AbilityMissing(key=key)
 
+    def check_bound(self, endpoint: Endpoint) -> None:
+        """Raises TokenBound when the token is bound to one persona or topic and the endpoint does not heed that."""
+        bound = self.token.bound_persona_id is not None or self.token.bound_topic_id is not None
+        if bound and not endpoint.heeds_bounds:
+            raise TokenBound(kind="persona" if self.token.bound_persona_id is not None else "topic")
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One operation: where it is, what it needs, and the function that does it."""
+    def check_persona(self, persona_id: int) -> None:
+        """Raises TokenBound when the token is bound to another persona."""
+        if self.token.bound_persona_id not in {None, persona_id}:
+            raise TokenBound(kind="persona")
 
-    method: str
-    path: str
-    ability: str | None
-    """None: any token may call it."""
-    handle: Callable[..., Answer]
-    """Called with the Call and, when there is a `body`, the decoded body."""
-    body: type[msgspec.Struct] | None = None
+    def check_topic(self, topic_id: int) -> None:
+        """Raises TokenBound when the token is bound to another topic."""
+        if self.token.bound_topic_id not in {None, topic_id}:
+            raise TokenBound(kind="topic")
 
 
 class GatewayView(APIView):
@@ -154,15 +203,15 @@ class GatewayView(APIView):
             raise shown.refusal
         call.token.check_usable(at=call.now)
         call.token.check_source(call.caller.address)
-        self._take_from_bucket(f"token:{call.token.token_id}", call.token.requests_per_minute)
+        self._take_from_bucket(f"token:{call.token.owner_id}", call.token.requests_per_minute)
         call.token.check_pro(at=call.now)
         self.endpoint = self._endpoint(call.caller.method)
-        call.abilities = call.token.abilities()
+        call.check_bound(self.endpoint)
         if self.endpoint.ability is not None:
             call.ability = self.endpoint.ability
             call.require(self.endpoint.ability)
 
-    def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+    def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Decodes the body, does what the endpoint does, and logs it, in one transaction."""
         call, endpoint = self.call, self.endpoint
         key = request.headers.get("Idempotency-Key")
@@ -174,13 +223,18 @@ class GatewayView(APIView):
                 call.claim = None
                 self._log(status=status, code="", body=body.encode())
                 return _response(status, body.encode(), {"Idempotent-Replayed": "true"})
-        arguments = [] if endpoint.body is None else [_decode(request._request, call.caller.body, endpoint.body)]
+        if endpoint.body is not None:
+            kwargs["body"] = _decode(request._request, call.caller.body, endpoint.body)
+        if endpoint.query is not None:
+            kwargs["query"] = _decode_query(request._request, endpoint.query)
         with transaction.atomic():
-            done = endpoint.handle(call, *arguments, **kwargs)
+            done = endpoint.handle(call, **kwargs)
             body_bytes = msgspec.json.encode(done.value)
             if call.claim is not None:
                 idempotency.finish(call.claim, status=done.status, body=body_bytes.decode())
             self._log(status=done.status, code="", body=body_bytes)
+        if done.stream is not None:
+            return StreamingHttpResponse(done.stream, status=done.status, headers=dict(done.headers))
         return _response(done.status, body_bytes, done.headers)
 
     get = post = put = patch = delete = head = answer
@@ -237,7 +291,7 @@ class GatewayView(APIView):
         request_log.write(
             call.caller,
             workspace_id=credential.workspace_id if credential else call.claimed_workspace_id,
-            token_id=credential.token_id if credential else call.claimed_token_id,
+            token_id=credential.owner_id if credential else call.claimed_token_id,
             ability=call.ability,
             status=status,
             code=code,
@@ -270,7 +324,7 @@ def _receive(request: HttpRequest) -> Call:
         # One byte more than allowed tells too large from just right, without reading a flood.
         body=request.read(settings.MAX_BODY_BYTES + 1),
     )
-    return Call(caller=caller, started_at=time.perf_counter())
+    return Call(caller=caller, started_at=time.perf_counter(), if_match_header=request.headers.get("If-Match"))
 
 
 def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
@@ -293,6 +347,22 @@ def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> m
     if find_secret(text):
         raise TokenInBody
     return decoded
+
+
+def _decode_query(request: HttpRequest, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    given: dict[str, str] = {}
+    for name, values in request.GET.lists():
+        if len(values) > 1:
+            raise QueryInvalid(path=name, problem=f"The parameter {name} is given {len(values)} times; give it once.")
+        if "\0" in name + values[0]:
+            raise QueryInvalid(path="", problem="A parameter contains a null character, which no text may.")
+        given[name] = values[0]
+    try:
+        return msgspec.convert(given, shape, strict=False)
+    except msgspec.ValidationError as error:
+        refused = _body_invalid(error)
+        problem = refused.problem.replace("Object contains unknown field", "There is no parameter")
+        raise QueryInvalid(path=refused.path, problem=problem) from None
 
 
 def _body_invalid(error: msgspec.ValidationError) -> BodyInvalid:

@@ -60,6 +60,10 @@ def masked(kind: str, public_id: str, last_four: str) -> str:
 
 
 class TokenQuerySet(models.QuerySet["Token"]):
+    def lasting(self) -> Self:
+        """Without temporary tokens."""
+        return self.filter(parent=None)
+
     def with_status(self, status: str, *, at: datetime) -> Self:
         """The tokens whose `status_at(at)` is `status`."""
         revoked = models.Q(revoked_at__isnull=False)
@@ -133,6 +137,21 @@ class Token(models.Model):
         editable=False,
         related_name="replaces",
         verbose_name=_("replaced by"),
+    )
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        editable=False,
+        related_name="derived",
+        verbose_name=_("derived from"),
+    )
+    """Set on temporary tokens: they die with their parent, and never may more than it may now."""
+    bound_persona = models.ForeignKey(
+        "personas.Persona", on_delete=models.CASCADE, null=True, editable=False, related_name="+"
+    )
+    bound_topic = models.ForeignKey(
+        "messaging.Topic", on_delete=models.CASCADE, null=True, editable=False, related_name="+"
     )
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)

@@ -88,6 +88,14 @@ class AbilityMissing(RavenError):
 
 
 @dataclass(eq=False)
+class TokenBound(RavenError):
+    """This temporary token is bound to one {kind} and may not do this."""
+
+    code: ClassVar[str] = "token_bound"
+    kind: str
+
+
+@dataclass(eq=False)
 class RateLimitExceeded(RavenError):
     """Too many calls: {requests_per_minute} a minute are allowed. Try again in {retry_after_s} s."""
 
@@ -135,6 +143,23 @@ class BodyInvalid(RavenError):
     path: str
     """Where, as `recipient[1].contact[0].type`; empty for the body as a whole."""
     problem: str
+
+
+@dataclass(eq=False)
+class QueryInvalid(RavenError):
+    """{problem}"""
+
+    code: ClassVar[str] = "query_invalid"
+    path: str
+    """The name of the parameter."""
+    problem: str
+
+
+@dataclass(eq=False)
+class IfMatchInvalid(RavenError):
+    """Send in If-Match the version as you read it, in quotes: If-Match: "3"."""
+
+    code: ClassVar[str] = "if_match_invalid"
 
 
 @dataclass(eq=False)

@@ -39,6 +39,10 @@ class Secret:
         return f"Secret({mask_tokens(self.value)!r})"
 
     @property
+    def kind(self) -> str:
+        return self.value[:3]
+
+    @property
     def public_id(self) -> str:
         return self.value[4 : 4 + PUBLIC_ID_LENGTH]
 

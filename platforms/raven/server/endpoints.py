@@ -31,8 +31,8 @@ def token_self(call: Call) -> Answer:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "message:send", "message_send", message_send, body=wire.MessageSend),
-    Endpoint("GET", "token:self", None, token_self),
+    Endpoint("POST", "message:send", "message_send", message_send, "Send", body=wire.MessageSend),
+    Endpoint("GET", "token:self", None, token_self, "Self"),
 )
 
 urlpatterns = routes(RavenDialect(), ENDPOINTS)

@@ -1,31 +1,343 @@
-"""The bodies of Raven's API, as they are on the wire; limits from the vendor's page (shared/vendors/raven.md, R2)."""
+"""The bodies of Raven's API, as they are on the wire.
 
-from typing import Annotated
+`MessageSend` is the vendor's (shared/vendors/raven.md, R2); its limits are the published ones. All others are ours, in the
+same style: members in the singular, lists of people as `recipient`, contacts as `type`, `name`, `key`.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-Text255 = Annotated[str, msgspec.Meta(max_length=255)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Text255 = Annotated[str, Meta(max_length=255)]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+MessageText = Annotated[str, Meta(min_length=1, max_length=4096)]
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Moment = Annotated[datetime, Meta(tz=True)]
+Limit = Annotated[int, Meta(ge=1, le=200, description="Rows a page.")]
+Cursor = Annotated[str, Meta(max_length=100, description="The `next` of the page before.")]
+AttributeGiven = str | int | float | bool | None
+MAX_PAGE = 200
 
 
 class Contact(msgspec.Struct, forbid_unknown_fields=True):
+    """One address of a person."""
+
     type: str
     key: Name
     name: Text255 = ""
 
 
 class Recipient(msgspec.Struct, forbid_unknown_fields=True):
+    """A person as you know them, found by their contacts and made when none is known."""
+
     name: Text255 = ""
     contact: list[Contact] = []
 
 
 class Topic(msgspec.Struct, forbid_unknown_fields=True):
+    """`type` is persona, group or mass."""
+
     name: Name
     type: str = ""
 
 
 class MessageSend(msgspec.Struct, forbid_unknown_fields=True):
-    message: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    message: MessageText
     recipient: list[Recipient] = []
     username: Name | None = None
     topic: Topic | None = None
+
+
+class MessageAdd(msgspec.Struct, forbid_unknown_fields=True):
+    """`persona` is who wrote the message; without `topic` it goes to the token's Topic Anchor."""
+
+    persona: Id
+    message: MessageText
+    topic: Topic | None = None
+
+
+class PersonaAdd(msgspec.Struct, forbid_unknown_fields=True):
+    name: Name
+    gender: Annotated[str, Meta(max_length=30)] | None = None
+    birthday: date | None = None
+    notes: Annotated[str, Meta(max_length=10_000)] | None = None
+    attribute: dict[str, AttributeGiven] = {}
+    contact: Annotated[list[Contact], Meta(max_length=50)] = []
+
+
+class PersonaUpdate(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is; null clears."""
+
+    persona: Id
+    name: Name | UnsetType = UNSET
+    gender: Annotated[str, Meta(max_length=30)] | None | UnsetType = UNSET
+    birthday: date | None | UnsetType = UNSET
+    notes: Annotated[str, Meta(max_length=10_000)] | None | UnsetType = UNSET
+
+
+class AttributeUpdate(msgspec.Struct, forbid_unknown_fields=True):
+    """An empty value, or null, clears the attribute."""
+
+    persona: Id
+    attribute: Annotated[dict[str, AttributeGiven], Meta(min_length=1, max_length=100)]
+
+
+class ContactAdd(msgspec.Struct, forbid_unknown_fields=True):
+    persona: Id
+    contact: Annotated[list[Contact], Meta(min_length=1, max_length=50)]
+
+
+class TopicAdd(msgspec.Struct, forbid_unknown_fields=True):
+    """A topic of type persona or group names its one recipient; one of type mass names none."""
+
+    name: Name
+    type: str
+    recipient: list[Recipient] = []
+
+
+class TopicStatus(msgspec.Struct, forbid_unknown_fields=True):
+    topic: Id
+    status: str
+
+
+class TemplateSend(msgspec.Struct, forbid_unknown_fields=True):
+    """`parameter` fills the gaps {{1}}, {{2}}… of the template in their order."""
+
+    template: Annotated[str, Meta(min_length=1, max_length=100)]
+    language: Annotated[str, Meta(max_length=10)] = ""
+    parameter: Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=50)] = []
+    recipient: list[Recipient] = []
+    username: Name | None = None
+    topic: Topic | None = None
+
+
+class LocationAdd(msgspec.Struct, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    code: Annotated[str, Meta(pattern=r"^[-a-zA-Z0-9_]{1,50}$")]
+    time_zone: Annotated[str, Meta(max_length=64, description="As Asia/Jakarta.")]
+    address: Annotated[str, Meta(max_length=500)] = ""
+    phone: Annotated[str, Meta(max_length=30)] = ""
+    is_open: bool = True
+
+
+class LocationUpdate(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    code: Annotated[str, Meta(pattern=r"^[-a-zA-Z0-9_]{1,50}$")] | UnsetType = UNSET
+    time_zone: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    address: Annotated[str, Meta(max_length=500)] | UnsetType = UNSET
+    phone: Annotated[str, Meta(max_length=30)] | UnsetType = UNSET
+    is_open: bool | UnsetType = UNSET
+
+
+class TokenDerive(msgspec.Struct, forbid_unknown_fields=True):
+    """`ability` is a subset of your own; `seconds` is how long the temporary token lives."""
+
+    ability: Annotated[list[str], Meta(min_length=1, max_length=100)]
+    seconds: Annotated[int, Meta(ge=1, le=3600)] = 3600
+    persona: Id | None = None
+    topic: Id | None = None
+
+
+class TokenSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is; null clears. `topic_anchor` and `user_alias` are names."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    ability: Annotated[list[str], Meta(max_length=100)] | UnsetType = UNSET
+    is_on: bool | UnsetType = UNSET
+    activates_at: Moment | None | UnsetType = UNSET
+    expires_at: Moment | None | UnsetType = UNSET
+    topic_anchor: Name | None | UnsetType = UNSET
+    user_alias: Name | None | UnsetType = UNSET
+    source_networks: Annotated[list[str], Meta(max_length=100)] | UnsetType = UNSET
+    requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] | None | UnsetType = UNSET
+
+
+class TokenRotate(msgspec.Struct, forbid_unknown_fields=True):
+    """`overlap_seconds` is how long the old secret still works: at once, an hour, a day or a week."""
+
+    overlap_seconds: Literal[0, 3600, 86400, 604800] = 0
+
+
+class Page(msgspec.Struct, forbid_unknown_fields=True):
+    limit: Limit = 50
+    cursor: Cursor = ""
+
+
+class PersonaQuery(Page, forbid_unknown_fields=True):
+    contact: Annotated[str, Meta(max_length=255, description="A contact's key, in any notation.")] = ""
+    updated_since: Moment | None = None
+    q: Annotated[str, Meta(max_length=255, description="A part of the name.")] = ""
+
+
+class TopicQuery(Page, forbid_unknown_fields=True):
+    type: Literal["", "persona", "group", "mass"] = ""
+    status: Literal["", "open", "pending", "resolved"] = ""
+    persona: Id | None = None
+    updated_since: Moment | None = None
+
+
+class TokenQuery(Page, forbid_unknown_fields=True):
+    status: Literal["", "scheduled", "active", "expiring", "expired", "disabled", "revoked"] = ""
+
+
+class EventQuery(msgspec.Struct, forbid_unknown_fields=True):
+    after: Annotated[int, Meta(ge=0, le=2**63 - 1, description="The number of the last event you have seen.")] = 0
+    limit: Limit = 200
+
+
+class StatsQuery(msgspec.Struct, forbid_unknown_fields=True):
+    days: Annotated[int, Meta(ge=1, le=90)] = 30
+
+
+class ExportQuery(msgspec.Struct, forbid_unknown_fields=True):
+    format: Literal["xlsx", "csv", "ndjson"] = "xlsx"
+    updated_since: Moment | None = None
+
+
+class ContactData(msgspec.Struct):
+    id: int
+    type: str
+    name: str
+    key: str
+    normalized: str
+
+
+class PersonaData(msgspec.Struct):
+    """`version` goes into If-Match."""
+
+    id: int
+    name: str
+    gender: str
+    birthday: date | None
+    notes: str
+    attribute: dict[str, Any]
+    contact: list[ContactData]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class TopicData(msgspec.Struct):
+    id: int
+    type: str
+    name: str
+    status: str
+    persona: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class RecipientData(msgspec.Struct):
+    persona: int
+    contact: int
+    state: str
+
+
+class MessageData(msgspec.Struct):
+    """`sender` is the name it was sent under; `persona` its sender when a persona wrote it."""
+
+    id: int
+    topic: int
+    direction: str
+    sender: str
+    persona: int | None
+    message: str
+    recipient: list[RecipientData]
+    created_at: datetime
+
+
+class TemplateData(msgspec.Struct):
+    name: str
+    language: str
+    body: str
+    parameters: int
+    """How many gaps the text has."""
+
+
+class LocationData(msgspec.Struct):
+    id: int
+    name: str
+    code: str
+    address: str
+    phone: str
+    time_zone: str
+    is_open: bool
+    version: int
+
+
+class EventData(msgspec.Struct):
+    number: int
+    kind: str
+    data: dict[str, Any]
+    happened_at: datetime
+
+
+class DayData(msgspec.Struct):
+    day: date
+    messages_sent: int
+    messages_received: int
+
+
+class StatsData(msgspec.Struct):
+    personas: int
+    """Counted up to 100,000."""
+    topics_open: int
+    """Counted up to 100,000."""
+    days: list[DayData]
+
+
+class WorkspaceData(msgspec.Struct):
+    name: str
+    slug: str
+    account: int
+
+
+class TokenSelfData(msgspec.Struct):
+    name: str
+    token: str
+    status: str
+    workspace: WorkspaceData
+    abilities: list[str]
+    activates_at: str | None
+    expires_at: str | None
+    topic_anchor: str | None
+    user_alias: str | None
+    source_networks: list[str]
+    requests_per_minute: int
+
+
+class TokenData(msgspec.Struct):
+    """`id` is the public part of the token, between its first and second underscore."""
+
+    id: str
+    name: str
+    token: str
+    status: str
+    is_on: bool
+    ability: list[str]
+    activates_at: datetime | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    topic_anchor: str | None
+    user_alias: str | None
+    source_networks: list[str]
+    requests_per_minute: int | None
+    last_used_at: datetime | None
+    version: int
+
+
+class TokenSecretData(msgspec.Struct):
+    """`secret` is shown this one time."""
+
+    token: TokenData
+    secret: str
+
+
+class DerivedData(msgspec.Struct):
+    secret: str
+    expires_at: datetime
+    ability: list[str]
