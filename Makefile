@@ -11,7 +11,7 @@ COMPILE := .tools/bin/uv pip compile --quiet --python-version 3.11 --no-python-d
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help run test check lock clean
+.PHONY: help run test check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## List what can be done
@@ -30,6 +30,9 @@ check: .venv/.dev ## Check lint, format, types, imports between rooms, migration
 	$(CHECK)/lint-imports
 	$(CHECK)/python manage.py makemigrations --check --dry-run
 	$(CHECK)/djlint --quiet --lint templates
+
+bench: .venv/.dev ## Measure the Excel listing beside openpyxl (ARGS="--rows 5000": less)
+	@$(CHECK)/python -m benchmarks.excel $(ARGS)
 
 lock: .tools/bin/uv ## Write requirements/ anew from pyproject.toml (ARGS=--upgrade: with the newest versions)
 	$(COMPILE) $(ARGS) -o requirements/run.txt

@@ -14,7 +14,7 @@ import pytest
 SETTINGS = Path(__file__).parent.parent / "raven_admin" / "settings.py"
 PRODUCTION = {
     "DEBUG": "False",
-    "SECRET_KEY": "Lq3v-0fW_8Kc1sTzR7yXbN4mGpJhU2aEoDi9VkQwZtM5nBxA6",
+    "SECRET_KEY": "Lq3v-0fW_8Kc1sTzR7yXbN4mGpJhU2aEoDi9VkQwZtM5nBxA6Hd",
     "TOKEN_PEPPERS": "1:eR8kW2mZ5tQ0xJ7vB4nL9cY1hP6sD3gF",
     "BASE_URL": "https://raven.example.org",
 }
