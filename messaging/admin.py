@@ -1,0 +1,108 @@
+"""Topics and messages in the console, to read."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Count
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin
+from messaging.models import Message, Recipient, Topic
+
+_MESSAGES_SHOWN = 20
+_RECIPIENTS_A_PAGE = 50
+_STATUS_PILLS = {Topic.Status.OPEN: "info", Topic.Status.PENDING: "warn", Topic.Status.RESOLVED: "good"}
+
+
+@admin.register(Topic)
+class TopicAdmin(WorkspaceModelAdmin):
+    list_display = ("name", "type", "persona", "status_pill", "created_at")
+    list_display_links = ("name",)
+    list_filter = ("type", "status")
+    list_select_related = ("persona",)
+    search_fields = ("name",)
+    search_help_text = _("Name of the topic")
+    sortable_by = ()
+    ordering = ("-id",)
+    change_form_template = "messaging/topic.html"
+    empty_title = _("No topics yet")
+    empty_text = _("A program makes a topic by naming a new one in message:send.")
+
+    @admin.display(description=_("status"))
+    def status_pill(self, topic: Topic) -> str:
+        pill = _STATUS_PILLS[Topic.Status(topic.status)]
+        return format_html('<span class="pill pill--{}">{}</span>', pill, topic.get_status_display())
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False,
+        form_url: str = "", obj: Any = None,
+    ) -> Any:  # fmt: skip
+        context["latest"] = obj.messages.order_by("-id")[:_MESSAGES_SHOWN]
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+
+class MessageChangeList(WorkspaceChangeList):
+    """Knows for each message on its page how many people it goes to."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        ids = [message.pk for message in self.result_list]
+        counts = Recipient.objects.filter(message__in=ids).order_by().values_list("message").annotate(Count("pk"))
+        self.recipients_of = dict(counts)
+        for message in self.result_list:
+            message.recipient_count = self.recipients_of.get(message.pk, 0)
+
+
+@admin.register(Message)
+class MessageAdmin(WorkspaceModelAdmin):
+    list_display = ("excerpt", "topic_name", "sender_name", "sent_to", "state", "created_at")
+    list_display_links = ("excerpt",)
+    list_filter = ("direction", "topic__type")
+    list_select_related = ("topic",)
+    search_fields = ("text",)
+    search_help_text = _("Words of the text")
+    sortable_by = ()
+    ordering = ("-id",)
+    change_form_template = "messaging/message.html"
+    empty_title = _("No messages yet")
+    empty_text = _("Messages that programs send with a token are listed here, newest first.")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[MessageChangeList]:
+        return MessageChangeList
+
+    @admin.display(description=_("text"))
+    def excerpt(self, message: Message) -> str:
+        return Truncator(message.text).chars(80)
+
+    @admin.display(description=_("topic"))
+    def topic_name(self, message: Message) -> str:
+        url = reverse("admin:messaging_topic_change", args=[message.topic_id])
+        return format_html('<a href="{}">{}</a>', url, Truncator(message.topic.name).chars(60))
+
+    @admin.display(description=_("to"))
+    def sent_to(self, message: Any) -> str:
+        count = message.recipient_count
+        return ngettext("%(count)s recipient", "%(count)s recipients", count) % {"count": number_format(count)}
+
+    @admin.display(description=_("state"))
+    def state(self, message: Message) -> str | Promise:
+        if message.direction == Message.Direction.INCOMING:
+            return format_html('<span class="pill pill--good">{}</span>', _("Received"))
+        return format_html('<span class="pill pill--info">{}</span>', Recipient.State.WAITING.label)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False,
+        form_url: str = "", obj: Any = None,
+    ) -> Any:  # fmt: skip
+        recipients = obj.recipients.select_related("persona", "contact").order_by("id")
+        pages = Paginator(recipients, _RECIPIENTS_A_PAGE)
+        context["recipients"] = pages.get_page(request.GET.get("page"))
+        return super().render_change_form(request, context, add, change, form_url, obj)
