@@ -83,8 +83,12 @@ def load_settings() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "raven_admin.settings")
     try:
         django.setup()
-    except (ImproperlyConfigured, ValueError) as error:
+    except ImproperlyConfigured as error:
         sys.exit(f"Raven Admin can't start: {error}")
+    except ValueError as error:
+        sys.exit(
+            f"Raven Admin can't start: a variable has a wrong value ({error}); docs/configuration.md describes each."
+        )
 
 
 def refuse_a_taken_port() -> None:
@@ -94,9 +98,11 @@ def refuse_a_taken_port() -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.BIND_ADDRESS, settings.PORT))
     except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error).rstrip(".")
+        other = settings.PORT + 1 if settings.PORT < 65535 else 8000
         sys.exit(
-            f"Raven Admin can't listen on {settings.BIND_ADDRESS}, port {settings.PORT}: "
-            f"{getattr(error, 'strerror', None) or error}. Choose another: PORT={settings.PORT % 60000 + 1} make run"
+            f"Raven Admin can't listen on {settings.BIND_ADDRESS}, port {settings.PORT}: {why}. "
+            f"Choose another port: PORT={other} make run"
         )
 
 
