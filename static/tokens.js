@@ -84,10 +84,23 @@ for (const button of document.querySelectorAll("[data-put]")) {
 }
 
 // ---------------------------------------------------------------- lists
-for (const form of document.querySelectorAll("form[data-filters]")) {
-  for (const select of form.querySelectorAll("select")) select.addEventListener("change", () => form.requestSubmit());
-  form.addEventListener("submit", () => {
-    for (const control of form.elements) if (control.name && !control.value) control.disabled = true;
+// A search never carries a secret: only the public part of a pasted token is sent.
+for (const box of document.querySelectorAll("input[type=search]")) {
+  box.form.addEventListener("submit", () => {
+    box.value = box.value.replace(/(rv[nt]_[0-9A-Za-z]{12})_[0-9A-Za-z_]{8,}/gi, "$1");
+  }, { capture: true });
+}
+
+// The menu of a row lies above the table, which scrolls sideways and would cut it off.
+for (const menu of document.querySelectorAll(".table-wrap .menu")) {
+  menu.addEventListener("toggle", () => {
+    const items = menu.querySelector(":scope > :not(summary)");
+    if (!menu.open) return;
+    menu.dataset.placed = "";
+    const button = menu.querySelector("summary").getBoundingClientRect();
+    const isLow = button.bottom + items.offsetHeight + 8 > innerHeight;
+    items.style.left = `${Math.max(8, button.right - items.offsetWidth)}px`;
+    items.style.top = `${isLow ? button.top - items.offsetHeight - 4 : button.bottom + 4}px`;
   });
-  addEventListener("pageshow", () => { for (const control of form.elements) control.disabled = false; });
+  addEventListener("scroll", () => { menu.open = false; }, { passive: true, capture: true });
 }

@@ -1,0 +1,498 @@
+"""Tokens and API calls in the console: each view parses, authorises, calls one service and renders."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.access import current_workspace, may, switch_workspace
+from accounts.console import WorkspaceModelAdmin
+from accounts.models import Membership
+from accounts.roles import Action
+from raven_admin.errors import RavenError
+from tokens.abilities import ABILITY_KEYS, by_group, templates
+from tokens.console import listing
+from tokens.console.actions import ACTIONS, TokenAction
+from tokens.console.conflicts import conflicts_of
+from tokens.console.examples import EXAMPLE_USERNAME, self_command, send_command
+from tokens.console.figures import old_secret_use, summary_of
+from tokens.console.headers import sort_headers
+from tokens.console.once import new_nonce, use_nonce
+from tokens.console.words import Text, ability_label, changes_of, explanation, status_reason
+from tokens.excel import listing_response
+from tokens.forms import ConfigurationForm, DetailsForm, NameForm, PermissionsForm, RotateForm, add_refusal
+from tokens.models import RequestLogEntry, Token
+from tokens.secrets import mask_tokens
+from tokens.services import (
+    Actor,
+    IssuedToken,
+    TokenChangedMeanwhile,
+    configure_token,
+    issue_token,
+    rotate_token,
+)
+
+_HIGHLIGHTED = "highlighted_row_id"
+_SAVED = "saved_token_event"
+_HISTORY_AT_MOST = 200
+_SHOWN_ALREADY = _("That secret was already shown; generate another if you lost it.")
+_REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    slug: str
+    label: Text
+    url_name: str
+
+
+_TABS = (
+    Tab("details", _("Details"), "admin:tokens_token_change"),
+    Tab("permissions", _("Permissions"), "admin:tokens_token_permissions"),
+    Tab("log", _("Log"), "admin:tokens_token_log"),
+    Tab("usage", _("Usage"), "admin:tokens_token_usage"),
+    Tab("history", _("History"), "admin:tokens_token_history"),
+)
+
+
+class _ListAdmin(WorkspaceModelAdmin):
+    """A list that answers a strange address with the whole list and a word about it, and never echoes a secret."""
+
+    list_filter: ClassVar[tuple[type[listing.Choice], ...]] = ()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only the list's own filters: a look-up of any field would let a viewer guess at what is not shown."""
+        if lookup not in {spec.parameter_name for spec in self.list_filter}:
+            raise IncorrectLookupParameters
+        return True
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if ERROR_FLAG in request.GET:
+            messages.warning(request, gettext("There is no such filter or page. Here is the whole list."))
+            return redirect(request.path)
+        text = request.GET.get(SEARCH_VAR, "")
+        if address := self._address_of(request, text):
+            return redirect(address)
+        if mask_tokens(text) != text:
+            masked = request.GET.copy()
+            masked[SEARCH_VAR] = mask_tokens(text)
+            return redirect(f"{request.path}?{urlencode(masked, doseq=True)}")
+        return super().changelist_view(request, extra_context)
+
+    def _address_of(self, request: HttpRequest, text: str) -> str | None:
+        """Where a pasted request id or token leads; None when `text` is neither, or of nothing the person may see."""
+        if request_id := listing.request_id_in(text):
+            calls = self.admin_site.get_model_admin(RequestLogEntry).get_queryset(request)
+            if calls.filter(request_id=request_id).exists():
+                return reverse("admin:tokens_requestlogentry_change", args=[request_id])
+        if public_id := listing.public_id_in(text):
+            tokens = self.admin_site.get_model_admin(Token).get_queryset(request)
+            if token := tokens.filter(public_id=public_id).first():
+                return reverse("admin:tokens_token_change", args=[token.pk])
+        return None
+
+
+@admin.register(Token)
+class TokenAdmin(_ListAdmin):
+    write_action = Action.TOKEN_WRITE
+    list_display = ("name", "activates_at", "expires_at", "last_used_at", "created")
+    list_filter = (listing.StatusFilter, listing.AbilityFilter, listing.ExpiringFilter, listing.UnusedFilter)
+    list_select_related = ("topic_anchor", "user_alias")
+    search_fields = ("name",)
+    search_help_text = _("Name, public id or last four characters")
+    ordering = ("-id",)
+    change_list_template = "tokens/list.html"
+
+    @admin.display(description=_("Created"), ordering="id")
+    def created(self, token: Token) -> str:
+        return str(token.created_at)
+
+    def get_urls(self) -> list[URLPattern]:
+        def page(route: str, view: Callable[..., HttpResponseBase], name: str, **kwargs: Any) -> URLPattern:
+            return path(route, self.admin_site.admin_view(view), kwargs, name=f"tokens_token_{name}")
+
+        return [
+            page("download/", self.download_view, "download", whole=False),
+            page("download/all/", self.download_view, "download_all", whole=True),
+            page("<path:object_id>/permissions/", self.permissions_view, "permissions"),
+            page("<path:object_id>/log/", self.log_view, "log"),
+            page("<path:object_id>/usage/", self.usage_view, "usage"),
+            page("<path:object_id>/rotate/", self.rotate_view, "rotate"),
+            *(
+                page(f"<path:object_id>/{slug}/", self.action_view, slug, action=action)
+                for slug, action in ACTIONS.items()
+                if slug != "delete"
+            ),
+            *super().get_urls(),
+        ]
+
+    # ------------------------------------------------------------------------------------------------ the list
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[listing.TokenChangeList]:
+        return listing.TokenChangeList
+
+    def get_changelist_instance(self, request: HttpRequest) -> listing.TokenChangeList:
+        return cast(listing.TokenChangeList, super().get_changelist_instance(request))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip()
+        return (listing.search_tokens(queryset, text) if text else queryset), False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("digest").prefetch_related("abilities")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().changelist_view(request, {"title": gettext("Tokens"), **(extra_context or {})})
+        if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
+            changelist = response.context_data["cl"]
+            response.context_data |= {
+                "headers": sort_headers(changelist),
+                "new_token_id": request.session.pop(_HIGHLIGHTED, None),
+                "may_write": self.has_add_permission(request),
+                "may_download": may(request.user, Action.DOWNLOAD, current_workspace(request)),
+            }
+        return response
+
+    def download_view(self, request: HttpRequest, *, whole: bool) -> HttpResponseBase:
+        workspace = current_workspace(request)
+        if workspace is None or not may(request.user, Action.DOWNLOAD, workspace):
+            raise PermissionDenied
+        if whole:
+            tokens = self.get_queryset(request).filter(workspace=workspace).order_by("-id")
+            filters: list[tuple[str, str]] = []
+        else:
+            try:
+                changelist = self.get_changelist_instance(request)
+            except IncorrectLookupParameters:
+                return redirect(f"{reverse('admin:tokens_token_changelist')}?{ERROR_FLAG}=1")
+            tokens, filters = changelist.queryset, changelist.chosen_filters
+        rows = tokens.select_related(None).prefetch_related(None).defer(None)
+        return listing_response(request=request, rows=rows, workspace=workspace, filters=filters)
+
+    # ------------------------------------------------------------------------------------- a new token, its secret
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NameForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            issued = self._once(request, form, lambda: self._issue(request, form))
+            if issued is not None:
+                return issued
+        return self._page(
+            request, "tokens/add.html", form=form, nonce=new_nonce(request), title=gettext("Generate new token")
+        )
+
+    def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        token = self._token(request, object_id, to_write=True)
+        form = RotateForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            rotated = self._once(request, form, lambda: self._rotate(request, token, form))
+            if rotated is not None:
+                return rotated
+        return self._token_page(
+            request, "tokens/rotate.html", token, form=form, nonce=new_nonce(request),
+            usage=summary_of(token), title=gettext("Rotate “%(name)s”") % {"name": token.name},
+        )  # fmt: skip
+
+    def _issue(self, request: HttpRequest, form: NameForm) -> IssuedToken:
+        workspace = current_workspace(request)
+        assert workspace is not None  # noqa: S101 - the site lets nobody in without one
+        return issue_token(workspace=workspace, configuration=form.configuration(), by=_actor(request))
+
+    def _rotate(self, request: HttpRequest, token: Token, form: RotateForm) -> IssuedToken:
+        return rotate_token(token=token, overlap=form.cleaned_data["overlap"], by=_actor(request))
+
+    def _once(
+        self, request: HttpRequest, form: NameForm | RotateForm, make: Callable[[], IssuedToken]
+    ) -> HttpResponse | None:
+        """The page with the new secret; the list, when this very form was sent before; None when it has an error."""
+        try:
+            with transaction.atomic():
+                if not use_nonce(request, form.cleaned_data["nonce"]):
+                    messages.warning(request, str(_SHOWN_ALREADY))
+                    return redirect("admin:tokens_token_changelist")
+                issued = make()
+        except RavenError as error:
+            add_refusal(form, error)
+            return None
+        request.session[_HIGHLIGHTED] = issued.token.pk
+        return self._secret_page(request, issued)
+
+    def _secret_page(self, request: HttpRequest, issued: IssuedToken) -> HttpResponse:
+        secret = issued.secret.value
+        replaced = Token.objects.filter(replaced_by=issued.token).first()
+        response = self._page(
+            request, "tokens/secret.html",
+            title=gettext("Your new token"), token=issued.token, secret=secret, replaced=replaced,
+            self_command=self_command(secret),
+            send_command=send_command(secret, username=_sender(request, issued.token)),
+        )  # fmt: skip
+        response["Cache-Control"] = "no-store"
+        response["Referrer-Policy"] = "no-referrer"
+        return response
+
+    # --------------------------------------------------------------------------------------- configuration, tab by tab
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return self._configuration(request, object_id, DetailsForm, "details", "tokens/details.html")
+
+    def permissions_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._configuration(request, object_id, PermissionsForm, "permissions", "tokens/permissions.html")
+
+    def _configuration(
+        self, request: HttpRequest, object_id: str, form_class: type[ConfigurationForm], tab: str, template: str
+    ) -> HttpResponse:
+        token = self._token(request, object_id)
+        may_write = self.has_change_permission(request, token)
+        if request.method != "POST":
+            form = form_class(token=token, may_write=may_write and token.revoked_at is None)
+            return self._tab(request, template, token, tab, form=form, saved=self._saved(request, token))
+        if not may_write:
+            raise PermissionDenied
+        form = form_class(request.POST, token=token, may_write=True)
+        if form.is_valid():
+            try:
+                changes = configure_token(
+                    token=token,
+                    configuration=form.configuration(),
+                    version=form.cleaned_data["version"],
+                    by=_actor(request),
+                )
+            except TokenChangedMeanwhile as error:
+                fresh = form_class(token=self._token(request, object_id), may_write=True)
+                return self._tab(
+                    request, template, fresh.token, tab, status=409, form=fresh, conflict=str(error),
+                    conflicts=conflicts_of(typed=form, fresh=fresh), changed_by=fresh.token.events.first(),
+                )  # fmt: skip
+            except RavenError as error:
+                add_refusal(form, error)
+            else:
+                if changes:
+                    request.session[_SAVED] = token.events.values_list("pk", flat=True).first()
+                else:
+                    messages.info(request, gettext("Nothing was changed, so nothing was saved."))
+                return redirect(_url(tab, token))
+        return self._tab(request, template, token, tab, form=form)
+
+    def _saved(self, request: HttpRequest, token: Token) -> Any:
+        """What the last Send changed, told once."""
+        event = token.events.filter(pk=request.session.get(_SAVED) or 0).first()
+        if event is None:
+            return None
+        del request.session[_SAVED]
+        return changes_of(event)
+
+    def log_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        token = self._token(request, object_id)
+        log = _TokenLog(RequestLogEntry, self.admin_site, token=token)
+        return log.changelist_view(request, self._context(request, token, "log"))
+
+    def usage_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        token = self._token(request, object_id)
+        return self._tab(request, "tokens/usage.html", token, "usage", usage=summary_of(token))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        token = self._token(request, object_id)
+        events = [(event, changes_of(event)) for event in token.events.all()[:_HISTORY_AT_MOST]]
+        return self._tab(
+            request, "tokens/history.html", token, "history", events=events, is_cut=len(events) == _HISTORY_AT_MOST
+        )
+
+    # ------------------------------------------------------------------------------------------------------- actions
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return self.action_view(request, object_id, action=ACTIONS["delete"])
+
+    def action_view(self, request: HttpRequest, object_id: str, *, action: TokenAction) -> HttpResponse:
+        token = self._token(request, object_id, to_write=True)
+        refusal = ""
+        if request.method == "POST":
+            try:
+                action.do(token, _actor(request))
+            except RavenError as error:
+                refusal = str(error)
+            else:
+                messages.success(request, action.done % {"name": token.name})
+                to_list = action.slug == "delete" or request.POST.get("back") == "list"
+                return redirect("admin:tokens_token_changelist") if to_list else redirect(_url("details", token))
+        return self._token_page(
+            request, "tokens/confirm.html", token, action=action, refusal=refusal,
+            title=action.title % {"name": token.name}, usage=summary_of(token) if action.breaks_calls else None,
+            back="list" if request.GET.get("back") == "list" else "",
+        )  # fmt: skip
+
+    # -------------------------------------------------------------------------------------------------------- pages
+    def _token(self, request: HttpRequest, object_id: str, *, to_write: bool = False) -> Token:
+        token: Token = self.get_object(request, unquote(object_id))
+        allowed = self.has_change_permission if to_write else self.has_view_permission
+        if not allowed(request, token):
+            raise PermissionDenied
+        return token
+
+    def _page(self, request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> TemplateResponse:
+        shared = {**self.admin_site.each_context(request), "opts": self.opts}
+        return TemplateResponse(request, template, {**shared, **context}, status=status)
+
+    def _token_page(
+        self, request: HttpRequest, template: str, token: Token, *, status: int = 200, **context: Any
+    ) -> TemplateResponse:
+        return self._page(request, template, status=status, **self._context(request, token, "") | context)
+
+    def _tab(
+        self, request: HttpRequest, template: str, token: Token, tab: str, *, status: int = 200, **context: Any
+    ) -> TemplateResponse:
+        shared = self._context(request, token, tab)
+        if isinstance(form := context.get("form"), PermissionsForm):
+            shared |= {"groups": _ability_groups(form), "templates": templates()}
+        return self._page(request, template, status=status, **shared | context)
+
+    def _context(self, request: HttpRequest, token: Token, tab: str) -> dict[str, Any]:
+        return {
+            "title": token.name,
+            "token": token,
+            "tabs": [(entry.label, _url(entry.slug, token), entry.slug == tab) for entry in _TABS],
+            "may_write": self.has_change_permission(request, token),
+            "reason": status_reason(token),
+            "replaces": Token.objects.filter(replaced_by=token).first(),
+            "old_secret": old_secret_use(token),
+        }
+
+
+@admin.register(RequestLogEntry)
+class RequestLogEntryAdmin(_ListAdmin):
+    """Read-only: every call, refused ones too."""
+
+    list_display = ("request_id",)
+    list_filter: ClassVar[tuple[type[listing.Choice], ...]] = (
+        listing.StatusClassFilter, listing.CodeFilter, listing.CalledAbilityFilter, listing.CallerFilter,
+    )  # fmt: skip
+    list_select_related = ("token",)
+    search_fields = ("request_id",)
+    search_help_text = _("Request id or address")
+    ordering = ("-id",)
+    change_list_template = "tokens/calls.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("", view(self.changelist_view), name="tokens_requestlogentry_changelist"),
+            path("<path:object_id>/", view(self.change_view), name="tokens_requestlogentry_change"),
+        ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[listing.CallChangeList]:
+        return listing.CallChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip()
+        return (listing.search_calls(queryset, text) if text else queryset), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": gettext("API calls"), **(extra_context or {})})
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """By request id, which people have at hand."""
+        calls = self.get_queryset(request).select_related("token", "workspace")
+        call = calls.filter(request_id=object_id).first() if _REQUEST_ID.fullmatch(object_id) else None
+        if call is None:
+            raise Http404
+        if call.workspace is not None:
+            switch_workspace(request, call.workspace)
+        return call
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        call = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, call):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("API call"),
+            "opts": self.opts,
+            "call": call,
+            "token": call.token,
+            "ability": ability_label(call.ability) if call.ability else "",
+            "explanation": explanation(status=call.status, code=call.code),
+            "missing_ability": _missing_ability(call),
+            "request_body": _pretty(call.request_body),
+            "response_body": _pretty(call.response_body),
+        }
+        return TemplateResponse(request, "tokens/call.html", context)
+
+
+class _TokenLog(RequestLogEntryAdmin):
+    """The calls of one token, on its Log tab."""
+
+    change_list_template = "tokens/log.html"
+    list_filter = (listing.StatusClassFilter, listing.CodeFilter, listing.CalledAbilityFilter)
+
+    def __init__(self, model: type[RequestLogEntry], site: admin.AdminSite, *, token: Token) -> None:
+        super().__init__(model, site)
+        self.token = token
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).filter(token=self.token)
+
+
+def _actor(request: HttpRequest) -> Actor:
+    return Actor.person(request.user)  # type: ignore[arg-type]
+
+
+def _sender(request: HttpRequest, token: Token) -> str:
+    """Whose name the example sends under: the vendor's own if the workspace has it, or else the viewer's."""
+    members = Membership.objects.filter(workspace=token.workspace)
+    if members.filter(user__username=EXAMPLE_USERNAME).exists() or not members.filter(user=request.user.pk).exists():
+        return EXAMPLE_USERNAME
+    return request.user.get_username()
+
+
+def _url(tab: str, token: Token) -> str:
+    name = next(entry.url_name for entry in _TABS if entry.slug == tab)
+    return reverse(name, args=[token.pk])
+
+
+def _ability_groups(form: PermissionsForm) -> list[tuple[str, list[tuple[Any, bool]]]]:
+    """Each group of abilities with whether each is on in the form."""
+    chosen = set(form["abilities"].value() or [])
+    return [(title, [(ability, ability.key in chosen) for ability in group]) for title, group in by_group().items()]
+
+
+def _missing_ability(call: RequestLogEntry) -> str:
+    """The key that a call was refused for, as its answer names it."""
+    if call.code != "ability_missing":
+        return ""
+    named = re.search(r"ability (\w+)", call.response_body)
+    return next((key for key in (named and named.group(1), call.ability) if key in ABILITY_KEYS), "")
+
+
+def _pretty(body: str) -> str:
+    """JSON with a line for each member; anything else as it is."""
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return body
