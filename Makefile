@@ -63,7 +63,7 @@ clean: ## Delete the environment and all caches; data in var/ and .env stay
 
 define need_python
 	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
-		{ echo "Python 3.11 is needed, and $(or $(PYTHON),neither python3.11 nor python3) is not that: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+		{ echo "Python 3.11 is needed, and $(if $(PYTHON),$(PYTHON) is not,neither python3.11 nor python3 is): make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) comes without its venv module: on Debian and Ubuntu, apt install python3.11-venv" >&2; exit 1; }
 endef
