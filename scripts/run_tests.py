@@ -133,8 +133,15 @@ def postgresql(programs: Path) -> Iterator[str]:
         shutil.chown(folder, user)
     data, socket = ("--pgdata", folder / "data"), f"-k {folder} -h ''"
     unsafe_but_fast = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-    initdb = [programs / "initdb", *data, "--username=raven", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
-    control = [programs / "pg_ctl", *data, "--wait", "--log", folder / "log"]
+    initdb: list[str | Path] = [
+        programs / "initdb",
+        *data,
+        "--username=raven",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+    ]
+    control: list[str | Path] = [programs / "pg_ctl", *data, "--wait", "--log", folder / "log"]
     try:
         for command in (initdb, [*control, "--options", f"{socket} {unsafe_but_fast}", "start"]):
             if not _silently(*command, cwd=folder, user=user):

@@ -27,7 +27,7 @@ def variables() -> set[str]:
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             function = ast.unparse(node.func)
             if re.fullmatch(r"_secret|env\.\w+", function):
-                asked.add(node.args[0].value)
+                asked.add(str(node.args[0].value))
     return asked
 
 

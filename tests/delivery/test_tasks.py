@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django_tasks_db.models import DBTaskResult
@@ -8,10 +9,11 @@ from delivery.tasks import ABANDONED_AFTER, FAILURES_KEPT, SUCCESSES_KEPT, fail_
 MOMENT = timedelta(seconds=1)
 
 
-def result(status: str, *, at: datetime) -> DBTaskResult:
-    made = prune_finished_tasks.enqueue().db_result
-    DBTaskResult.objects.filter(pk=made.pk).update(status=status, started_at=at, finished_at=at)
-    return DBTaskResult.objects.get(pk=made.pk)
+def result(status: str, *, at: datetime) -> Any:
+    """A row of the queue."""
+    task_id = prune_finished_tasks.enqueue().id
+    DBTaskResult.objects.filter(pk=task_id).update(status=status, started_at=at, finished_at=at)
+    return DBTaskResult.objects.get(pk=task_id)
 
 
 def test_old_results_are_deleted_and_failures_are_kept_longer(db: None, now: datetime) -> None:

@@ -14,7 +14,6 @@ import pytest
 from django.db import OperationalError, connection
 from django_tasks_db.models import DBTaskResult
 
-from delivery import worker as worker_module
 from delivery.tasks import prune_finished_tasks
 from delivery.worker import Worker
 
@@ -133,7 +132,7 @@ def test_a_worker_waits_for_a_database_that_is_away(place: Place) -> None:
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long the worker slept, without sleeping."""
     taken: list[float] = []
-    monkeypatch.setattr(worker_module.time, "sleep", taken.append)
+    monkeypatch.setattr("delivery.worker.time.sleep", taken.append)
     return taken
 
 
@@ -157,7 +156,7 @@ def test_an_idle_worker_rests_at_least_a_second_between_looks(settings: Any, nap
 @pytest.mark.django_db(transaction=True)
 def test_a_failing_task_is_recorded_and_the_next_one_runs(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     settings.SCHEDULED_TASKS = {}
-    failing, fine = prune_finished_tasks.enqueue().db_result, prune_finished_tasks.enqueue().db_result
+    failing, fine = (DBTaskResult.objects.get(pk=prune_finished_tasks.enqueue().id) for _task in range(2))
     DBTaskResult.objects.filter(pk=failing.pk).update(task_path="delivery.tasks.no_such_task", priority=1)
     worker = Worker()
 
