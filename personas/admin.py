@@ -3,16 +3,15 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
 from accounts.console import WorkspaceModelAdmin
-from accounts.models import Workspace
-from personas.contacts import ContactKeyInvalid, normalise
 from personas.models import Contact, ContactType, Persona
+from personas.search import search_personas
 
 _CONTACTS_SHOWN = 3
 _TOPICS_SHOWN = 20
@@ -76,16 +75,3 @@ class PersonaAdmin(WorkspaceModelAdmin):
             "changes": obj.changes.order_by("-id")[:_TOPICS_SHOWN],
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
-
-
-def search_personas(personas: QuerySet[Any], text: str, *, workspace: Workspace) -> QuerySet[Any]:
-    """Those whose name contains `text`, or who are reached at it, in whatever notation a phone number is typed."""
-    text = text.strip()
-    keys = {text, text.lower(), text.casefold().removeprefix("@")}
-    for kind in (ContactType.PHONE, ContactType.EMAIL):
-        try:
-            keys.add(normalise(kind, text, country=workspace.country))
-        except ContactKeyInvalid:
-            continue
-    contacts = Contact.objects.filter(workspace=workspace, type__in=ContactType.values, normalized__in=keys)
-    return personas.filter(Q(name__icontains=text) | Q(pk__in=contacts.values("persona")))

@@ -5,11 +5,15 @@ from functools import partial
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from accounts import views
@@ -17,6 +21,8 @@ from accounts.access import current_workspace, may
 from accounts.forms import SignInForm
 from accounts.models import Membership, Workspace
 from accounts.roles import Action
+from raven_admin import dashboard, search
+from tokens.secrets import mask_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ PLACES = [
 PEOPLE = Place("accounts.Membership", _("People"), "circle-user")
 WORKSPACES = Place("accounts.Workspace", _("All workspaces"), "building-2")
 SWITCHABLE_AT_MOST = 100
+SEARCHED_AT_MOST = 200
 
 
 class ConsoleSite(AdminSite):
@@ -80,8 +87,43 @@ class ConsoleSite(AdminSite):
             return render(request, "accounts/no_workspace.html", status=403)
         return super().login(request, extra_context)
 
+    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        """The overview of the current workspace."""
+        workspace = current_workspace(request)
+        assert workspace is not None  # noqa: S101 - admin_view lets nobody in without one
+        now = timezone.now()
+        expiring, expiring_count = dashboard.expiring_tokens(workspace, at=now)
+        latest = dashboard.latest_calls(workspace)
+        context = self.each_context(request) | {
+            "title": _("Overview"),
+            "expiring": expiring,
+            "expiring_count": expiring_count,
+            "latest": latest,
+            "recent": dashboard.recent_calls(workspace, at=now),
+            "is_pro": workspace.is_pro(at=now),
+            "may_write": may(request.user, Action.WORKSPACE_WRITE, workspace),
+            "steps": [],
+        }
+        if context["may_write"]:
+            context["steps"] = dashboard.next_steps(workspace, has_calls=bool(latest))
+        return TemplateResponse(request, "admin/index.html", context)
+
     def search(self, request: HttpRequest) -> HttpResponse:
-        return redirect("admin:index")
+        text = request.GET.get("q", "").strip()[:SEARCHED_AT_MOST]
+        if (masked := mask_tokens(text)) != text:
+            # A secret has no place in an address; what is left of it still finds its token.
+            return redirect(f"{reverse('admin:search')}?{urlencode({'q': masked})}")
+        if address := search.exact_address(text, user=request.user):
+            return redirect(address)
+        workspace = current_workspace(request)
+        assert workspace is not None  # noqa: S101 - admin_view lets nobody in without one
+        context = self.each_context(request) | {
+            "title": _("Search"),
+            "search_text": text,
+            "groups": search.search(text, workspace=workspace) if text else [],
+            "log_days": settings.REQUEST_LOG_DAYS,
+        }
+        return TemplateResponse(request, "admin/search.html", context)
 
     def profile(self, request: HttpRequest) -> HttpResponse:
         return views.profile(request, self.each_context(request))

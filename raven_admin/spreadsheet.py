@@ -422,12 +422,16 @@ def _moment_rest(*, style: str, clock: "_WallClock", text: _Rest) -> _Rest:
 
 
 def _instant_rest(*, style: str, clock: "_WallClock", text: _Rest) -> _Rest:
-    before, seconds = f'"{style}><v>', clock.seconds_of_instant
+    # As _moment_rest, without a call in the usual case: a listing has more moments than anything else that differs.
+    before, offset_of_day = f'"{style}><v>', clock.offset_of_day.get
 
     def rest(value: int) -> str:
-        if not _FIRST_INSTANT <= value < _LAST_INSTANT:
-            return text(str(value))
-        return f"{before}{seconds(value) / _DAY_S!r}</v></c>"
+        offset = offset_of_day(value // _DAY_S + _DAY_OF_1970)
+        if offset is None:
+            if not _FIRST_INSTANT <= value < _LAST_INSTANT:
+                return text(str(value))
+            offset = clock.offset(value // _DAY_S + _DAY_OF_1970, value % _DAY_S)
+        return f"{before}{(value + _SECONDS_TO_1970 + offset) / _DAY_S!r}</v></c>"
 
     return rest
 
@@ -442,6 +446,7 @@ _DAY_ZERO = date(1899, 12, 30)
 _MOMENT_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - a wall clock
 _MOMENT_ZERO_UTC = datetime(1899, 12, 30, tzinfo=UTC)
 _DAY_OF_1970 = (date(1970, 1, 1) - _DAY_ZERO).days
+_SECONDS_TO_1970 = _DAY_OF_1970 * _DAY_S
 _FIRST_INSTANT = int(datetime(1901, 1, 1, tzinfo=UTC).timestamp())
 _LAST_INSTANT = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 
@@ -451,7 +456,7 @@ class _WallClock:
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self._offset_of_day: dict[int, int | None] = {}
+        self.offset_of_day: dict[int, int | None] = {}
         """By day in UTC; None for a day on which the clock is changed."""
 
     def seconds(self, moment: datetime) -> int:
@@ -459,28 +464,19 @@ class _WallClock:
             since = moment - _MOMENT_ZERO
             return since.days * _DAY_S + since.seconds
         since = moment - _MOMENT_ZERO_UTC
-        return self._seconds(since.days, since.seconds)
+        return since.days * _DAY_S + since.seconds + self.offset(since.days, since.seconds)
 
-    def seconds_of_instant(self, instant: int) -> int:
-        return self._seconds(instant // _DAY_S + _DAY_OF_1970, instant % _DAY_S)
-
-    def _seconds(self, day: int, second: int) -> int:
-        """Of the wall clock, from those of UTC."""
-        try:
-            offset = self._offset_of_day[day]
-        except KeyError:
-            offset = self._learn(day)
-        if offset is None:
-            offset = self._offset_at(_MOMENT_ZERO_UTC + timedelta(days=day, seconds=second))
-        return day * _DAY_S + second + offset
+    def offset(self, day: int, second: int) -> int:
+        """Of the zone, at that second of that day in UTC."""
+        offset = self.offset_of_day[day] if day in self.offset_of_day else self._learn(day)
+        return self._offset_at(day, second) if offset is None else offset
 
     def _learn(self, day: int) -> int | None:
-        first = _MOMENT_ZERO_UTC + timedelta(days=day)
-        first_offset = self._offset_at(first)
-        offset = first_offset if first_offset == self._offset_at(first + timedelta(days=1)) else None
-        self._offset_of_day[day] = offset
-        return offset
+        first = self._offset_at(day, 0)
+        self.offset_of_day[day] = first if first == self._offset_at(day + 1, 0) else None
+        return self.offset_of_day[day]
 
-    def _offset_at(self, moment: datetime) -> int:
+    def _offset_at(self, day: int, second: int) -> int:
+        moment = _MOMENT_ZERO_UTC + timedelta(days=day, seconds=second)
         offset = moment.astimezone(self._zone).utcoffset()
         return 0 if offset is None else int(offset.total_seconds())
