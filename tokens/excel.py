@@ -2,14 +2,14 @@
 
 import json
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BigIntegerField, Func, QuerySet, TextField
+from django.db.models import BigIntegerField, Func, IntegerField, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 from django.http import HttpRequest, StreamingHttpResponse
@@ -34,13 +34,17 @@ class _Seconds(Func):
     output_field = BigIntegerField()
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> tuple[str, Any]:
-        return self.as_sql(compiler, connection, template="CAST(strftime('%%s', %(expressions)s) AS integer)", **extra)
+        return self.as_sql(
+            compiler, connection, template="CAST(strftime('%%%%s', %(expressions)s) AS integer)", **extra
+        )
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> tuple[str, Any]:
         template = "FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint"
         return self.as_sql(compiler, connection, template=template, **extra)
 
 
+_NETWORKS = Cast("source_networks", TextField())
+# Nothing here needs a converter of Django's, which would be run for each row.
 _FIELDS = (
     "pk",
     "name",
@@ -52,10 +56,10 @@ _FIELDS = (
     _Seconds("activates_at"),
     _Seconds("expires_at"),
     _Seconds("revoked_at"),
-    Cast("source_networks", TextField()),
+    _NETWORKS,
     "requests_per_minute",
     "caretaker_id",
-    "is_on",
+    Cast("is_on", IntegerField()),
     _Seconds("last_used_at"),
     _Seconds("created_at"),
     "created_by_id",
@@ -135,20 +139,18 @@ class Listing:
 
     def _page(self, ids: list[int]) -> Iterator[Row]:
         found = {row[0]: row for row in Token.objects.filter(Among("pk", ids)).order_by().values_list(*_FIELDS)}
-        grants = _grants(ids)
-        calls = calls_by_id(ids)
-        people = _people(found.values())
+        page = _Page.around(ids, found.values())
         for pk in ids:
             if row := found.get(pk):
-                yield self._row(row, grants=grants, calls=calls[pk], people=people)
+                yield self._row(row, page)
 
-    def _row(self, row: tuple[Any, ...], *, grants: Sequence[Collection[int]], calls: int, people: "_People") -> Row:
+    def _row(self, row: tuple[Any, ...], page: "_Page") -> Row:
         (
             pk, name, kind, public_id, last_four, anchor, alias_id, activates_at, expires_at, revoked_at, networks,
             rate, caretaker_id, is_on, last_used_at, created_at, creator_id, next_kind, next_public_id, next_last_four,
         ) = row  # fmt: skip
         status = status_of(
-            is_on=is_on,
+            is_on=bool(is_on),
             activates_at=activates_at,
             expires_at=expires_at,
             revoked_at=revoked_at,
@@ -160,20 +162,20 @@ class Listing:
             name,
             self.status_labels[status],
             masked(kind, public_id, last_four),
-            *[on if pk in granted else off for granted in grants],
+            *[on if pk in holders else off for holders in page.holders],
             anchor,
-            people.usernames.get(alias_id),
+            page.usernames.get(alias_id),
             activates_at,
             expires_at,
             revoked_at,
-            ", ".join(json.loads(networks)) if networks != "[]" else None,
+            page.networks[networks],
             rate,
-            people.names.get(caretaker_id),
+            page.names.get(caretaker_id),
             on if is_on else off,
             last_used_at,
-            calls,
+            page.calls[pk],
             created_at,
-            people.names.get(creator_id),
+            page.names.get(creator_id),
             masked(next_kind, next_public_id, next_last_four) if next_kind else None,
         )
 
@@ -222,26 +224,43 @@ def _facts(
     ]
 
 
-def _grants(ids: Collection[int]) -> list[set[int]]:
-    """Which of the tokens have each ability, in the catalogue's order."""
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What the rows of a page need beside themselves, in five queries however many rows there are."""
+
+    holders: list[set[int]]
+    """Who has each ability, in the catalogue's order."""
+    calls: dict[int, int]
+    usernames: dict[int | None, str]
+    """By the id of a person; nobody has the id None."""
+    names: dict[int | None, str]
+    networks: dict[str, str]
+    """By the JSON they are stored as."""
+
+    @classmethod
+    def around(cls, ids: Collection[int], rows: Collection[tuple[Any, ...]]) -> "_Page":
+        people = _people(_distinct(rows, "user_alias_id", "caretaker_id", "created_by_id"))
+        return cls(
+            holders=_holders(ids),
+            calls=calls_by_id(ids),
+            usernames={person.pk: person.username for person in people},
+            names={person.pk: person.display_name for person in people},
+            networks={stored: ", ".join(json.loads(stored)) for stored in _distinct(rows, _NETWORKS)},
+        )
+
+
+def _distinct(rows: Collection[tuple[Any, ...]], *fields: Any) -> set[Any]:
+    places = [_FIELDS.index(field) for field in fields]
+    return {row[place] for row in rows for place in places}
+
+
+def _people(ids: set[Any]) -> list[User]:
+    return list(User.objects.filter(pk__in=ids - {None}).only("username", "first_name", "last_name"))
+
+
+def _holders(ids: Collection[int]) -> list[set[int]]:
     holders: dict[str, set[int]] = {ability.key: set() for ability in ABILITIES}
     granted = TokenAbility.objects.filter(Among("token_id", ids), key__in=holders).order_by()
     for pk, key in granted.values_list("token_id", "key"):
         holders[key].add(pk)
     return list(holders.values())
-
-
-@dataclass(frozen=True, slots=True)
-class _People:
-    """By id; nobody has the id None."""
-
-    usernames: dict[int | None, str]
-    names: dict[int | None, str]
-
-
-def _people(rows: Iterable[tuple[Any, ...]]) -> _People:
-    """The people whom the rows name."""
-    places = [_FIELDS.index(field) for field in ("user_alias_id", "caretaker_id", "created_by_id")]
-    ids = {row[place] for row in rows for place in places} - {None}
-    users = list(User.objects.filter(pk__in=ids).only("username", "first_name", "last_name"))
-    return _People({user.pk: user.username for user in users}, {user.pk: user.display_name for user in users})
