@@ -170,8 +170,30 @@ def _find(secret: Secret) -> _Row | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    (token_id, name, workspace_id, digest, pepper_number, *own_validity, parent_id, p_on, p_start, p_end, p_revoked,
-     anchor_id, alias_id, persona_id, topic_id, networks, rate, last_used, country, pro_is_on, pro_until, keys) = row  # fmt: skip
+    (
+        token_id,
+        name,
+        workspace_id,
+        digest,
+        pepper_number,
+        *own_validity,
+        parent_id,
+        p_on,
+        p_start,
+        p_end,
+        p_revoked,
+        anchor_id,
+        alias_id,
+        persona_id,
+        topic_id,
+        networks,
+        rate,
+        last_used,
+        country,
+        pro_is_on,
+        pro_until,
+        keys,
+    ) = row
     validities = [_validity(*own_validity)]
     if parent_id is not None:
         validities.append(_validity(p_on, p_start, p_end, p_revoked))

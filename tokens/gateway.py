@@ -46,7 +46,7 @@ from tokens.refusals import (
     TokenInBody,
     Unauthorized,
 )
-from tokens.secrets import find_secret
+from tokens.secrets import find_secret, mask_tokens
 
 logger = logging.getLogger(__name__)
 _VERSION_TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
@@ -84,6 +84,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     stream: Iterable[bytes] | None = None
     """The file's pieces, made while they are sent, after the call's transaction; `value` is then what the log keeps."""
+    is_secret: bool = False
+    """Whether it shows a new secret: that is shown once, so a replay under the same Idempotency-Key has it masked."""
 
 
 class Dialect(Protocol):
@@ -231,7 +233,8 @@ class GatewayView(APIView):
             done = endpoint.handle(call, **kwargs)
             body_bytes = msgspec.json.encode(done.value)
             if call.claim is not None:
-                idempotency.finish(call.claim, status=done.status, body=body_bytes.decode())
+                kept = mask_tokens(body_bytes.decode()) if done.is_secret else body_bytes.decode()
+                idempotency.finish(call.claim, status=done.status, body=kept)
             self._log(status=done.status, code="", body=body_bytes)
         if done.stream is not None:
             return StreamingHttpResponse(done.stream, status=done.status, headers=dict(done.headers))

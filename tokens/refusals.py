@@ -96,6 +96,14 @@ class TokenBound(RavenError):
 
 
 @dataclass(eq=False)
+class TokenNotFound(RavenError):
+    """There is no token {token_id} in this workspace."""
+
+    code: ClassVar[str] = "token_not_found"
+    token_id: str
+
+
+@dataclass(eq=False)
 class RateLimitExceeded(RavenError):
     """Too many calls: {requests_per_minute} a minute are allowed. Try again in {retry_after_s} s."""
 

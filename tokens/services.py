@@ -15,10 +15,12 @@ from accounts.models import Membership, User, Workspace
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITIES, ABILITY_KEYS
 from tokens.models import Token, TokenAbility, TokenEvent
-from tokens.secrets import Secret, new_secret
+from tokens.secrets import LASTING, TEMPORARY, Secret, new_secret
 
 OVERLAPS = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
 """How long the old secret may go on working beside the new one."""
+MAX_LIFETIME = timedelta(hours=1)
+"""Of a temporary token."""
 
 
 @dataclass(eq=False)
@@ -96,6 +98,28 @@ class TokenChangedMeanwhile(RavenError):
     """Somebody else changed this token while you had it open. Nothing was saved; here is how it is now."""
 
     code: ClassVar[str] = "token_changed_meanwhile"
+
+
+@dataclass(eq=False)
+class TokenIsTemporary(RavenError):
+    """A temporary token can't mint others."""
+
+    code: ClassVar[str] = "token_is_temporary"
+
+
+@dataclass(eq=False)
+class LifetimeTooLong(RavenError):
+    """A temporary token lives at most an hour."""
+
+    code: ClassVar[str] = "lifetime_too_long"
+
+
+@dataclass(eq=False)
+class AbilityNotHeld(RavenError):
+    """Your token lacks the ability {key} itself, so it can't give it on."""
+
+    code: ClassVar[str] = "ability_not_held"
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +272,38 @@ def rotate_token(*, token: Token, overlap: timedelta, by: Actor) -> IssuedToken:
     return IssuedToken(new, secret)
 
 
+@transaction.atomic
+def derive_token(
+    *,
+    parent: Token,
+    abilities: Collection[str],
+    lifetime: timedelta,
+    bound_persona_id: int | None = None,
+    bound_topic_id: int | None = None,
+    at: datetime,
+) -> IssuedToken:
+    """A temporary token of `parent` exists: it may no more than its parent, ends with it, and after `lifetime`.
+
+    Raises TokenIsTemporary when `parent` is one itself, LifetimeTooLong, and AbilityNotHeld.
+    """
+    if parent.parent_id is not None:
+        raise TokenIsTemporary
+    if not timedelta(0) < lifetime <= MAX_LIFETIME:
+        raise LifetimeTooLong
+    held = frozenset(parent.ability_keys)
+    for key in sorted(set(abilities) - held):
+        raise AbilityNotHeld(key=key)
+    ends_at = min(filter(None, [parent.expires_at, at + lifetime]))
+    configuration = Configuration(
+        name=f"{parent.name} (temporary)"[-100:], expires_at=ends_at, abilities=frozenset(abilities)
+    )
+    token, secret = _create(
+        workspace=parent.workspace, configuration=configuration, by=COMMAND_LINE, kind=TEMPORARY,
+        parent=parent, bound_persona_id=bound_persona_id, bound_topic_id=bound_topic_id, created_at=at,
+    )  # fmt: skip
+    return IssuedToken(token, secret)
+
+
 def describe_token(*, token_id: int, at: datetime) -> dict[str, Any]:
     """What a program may know about its own token, as JSON values; moments as ISO 8601 in UTC or None."""
     token = Token.objects.select_related("workspace", "topic_anchor", "user_alias").get(pk=token_id)
@@ -313,18 +369,21 @@ def _checked(configuration: Configuration, *, workspace: Workspace) -> Configura
     )
 
 
-def _create(*, workspace: Workspace, configuration: Configuration, by: Actor) -> tuple[Token, Secret]:
-    secret = new_secret()
+def _create(
+    *, workspace: Workspace, configuration: Configuration, by: Actor, kind: str = LASTING, **fields: Any
+) -> tuple[Token, Secret]:
+    secret = new_secret(kind)
     pepper_number = max(settings.TOKEN_PEPPERS)
     token = Token(
         workspace=workspace,
-        kind=secret.value[:3],
+        kind=secret.kind,
         public_id=secret.public_id,
         last_four=secret.last_four,
         digest=secret.digest(settings.TOKEN_PEPPERS[pepper_number]),
         pepper_number=pepper_number,
         created_by=by.user,
         version=0,
+        **fields,
     )
     _apply(token, configuration)
     _set_abilities(token, configuration.abilities)

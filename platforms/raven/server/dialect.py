@@ -9,21 +9,40 @@ from typing import Any, TypeVar
 
 from django.http import HttpRequest
 
+from messaging.locations import LocationCodeTaken, LocationNotFound
 from messaging.services import (
     GroupTopicRecipientsTooMany,
     PersonaTopicRecipientsTooMany,
     RecipientsMissing,
     RecipientsTooMany,
     RecipientWithoutContact,
+    TopicExists,
     TopicMissing,
+    TopicNotFound,
     TopicTypeInvalid,
     UserMissing,
     UserNotFound,
 )
+from messaging.templates import TemplateNotFound
 from personas.matching import ContactTypeInvalid, RecipientAmbiguous, RecipientContactInvalid, RecipientRepeated
+from personas.services import (
+    AttributeUnknown,
+    AttributeValueInvalid,
+    ContactRefused,
+    ContactTaken,
+    PersonaNotFound,
+    VersionConflict,
+)
 from raven_admin.errors import RavenError
 from tokens.gateway import STATUS_OF, Answer
-from tokens.refusals import MethodNotAllowed, ProInactive, RateLimitExceeded, Unauthorized
+from tokens.refusals import MethodNotAllowed, ProInactive, RateLimitExceeded, TokenNotFound, Unauthorized
+from tokens.services import (
+    AbilityNotHeld,
+    TokenAlreadyRotated,
+    TokenChangedMeanwhile,
+    TokenIsRevoked,
+    TokenIsTemporary,
+)
 
 _PUBLISHED: dict[type[RavenError], tuple[int, str]] = {
     Unauthorized: (401, "Unauthorized"),
@@ -41,13 +60,22 @@ _PUBLISHED: dict[type[RavenError], tuple[int, str]] = {
 }
 
 _STATUS_OF: dict[type[RavenError], int] = STATUS_OF | {
-    UserMissing: 400,
-    TopicMissing: 400,
-    RecipientsTooMany: 400,
-    RecipientContactInvalid: 400,
-    RecipientAmbiguous: 400,
-    RecipientRepeated: 400,
+    PersonaNotFound: 404,
+    TopicNotFound: 404,
+    TemplateNotFound: 404,
+    LocationNotFound: 404,
+    TokenNotFound: 404,
+    ContactTaken: 409,
+    TopicExists: 409,
+    LocationCodeTaken: 409,
+    TokenIsRevoked: 409,
+    TokenAlreadyRotated: 409,
+    TokenChangedMeanwhile: 409,
+    VersionConflict: 412,
+    AbilityNotHeld: 403,
+    TokenIsTemporary: 403,
 }
+"""What is not named here is the caller's mistake in what they sent: 400."""
 
 _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     Unauthorized: lambda _error: "Authorization",
@@ -64,6 +92,12 @@ _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     RecipientContactInvalid: lambda error: f"recipient[{error.recipient_index}].contact[{error.contact_index}].key",
     RecipientAmbiguous: lambda error: f"recipient[{error.recipient_index}].contact",
     RecipientRepeated: lambda error: f"recipient[{error.recipient_index}]",
+    AttributeUnknown: lambda error: f"attribute.{error.key}",
+    AttributeValueInvalid: lambda error: f"attribute.{error.key}",
+    ContactRefused: lambda error: f"contact[{error.contact_index}].{error.field}",
+    ContactTaken: lambda error: f"contact[{error.contact_index}].key",
+    VersionConflict: lambda _error: "If-Match",
+    AbilityNotHeld: lambda _error: "ability",
 }
 
 

@@ -1,7 +1,7 @@
 """The bodies of Raven's API, as they are on the wire.
 
-`MessageSend` is the vendor's (shared/vendors/raven.md, R2); its limits are the published ones. All others are ours, in the
-same style: members in the singular, lists of people as `recipient`, contacts as `type`, `name`, `key`.
+`MessageSend` is the vendor's (shared/vendors/raven.md, R2); its limits are the published ones. All others are ours, in
+the same style: members in the singular, lists of people as `recipient`, contacts as `type`, `name`, `key`.
 """
 
 from datetime import date, datetime

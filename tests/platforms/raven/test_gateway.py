@@ -1,5 +1,6 @@
 """What every call passes, whatever the endpoint: token, source, rate, Pro, ability, key, body; and the log of it."""
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,8 @@ from messaging.models import Message
 from personas.models import Persona
 from platforms.raven.server.endpoints import ENDPOINTS
 from tests.platforms.raven.conftest import BASE, Api
-from tokens.abilities import ABILITY_KEYS
-from tokens.gateway import GatewayView
+from tokens.abilities import ABILITIES, ABILITY_KEYS
+from tokens.gateway import Endpoint, GatewayView
 from tokens.models import IdempotencyKey, RequestLogEntry, Token, TokenAbility
 from tokens.secrets import checksum, new_secret
 from tokens.services import COMMAND_LINE, Configuration, delete_token, issue_token, revoke_token, switch_token
@@ -51,14 +52,27 @@ def _methods_by_route(patterns: list[Any]) -> dict[str, Any]:
     return {str(p.pattern): p.callback.view_initkwargs.get("endpoints", {}) for p in patterns}
 
 
-def test_every_ability_of_the_catalogue_opens_an_endpoint(call: Api, body: dict[str, Any], token: Token) -> None:
-    TokenAbility.objects.filter(token=token).delete()
-    refused = {call("message:send", body).json()["errors"][0]["message"]}
-    TokenAbility.objects.create(token=token, key="message_send")
-    refused.add(call("message:send", body).json()["errors"][0]["message"])
+def test_the_catalogue_has_just_the_abilities_that_endpoints_ask_for() -> None:
+    assert {endpoint.ability for endpoint in ENDPOINTS} - {None} == ABILITY_KEYS
 
-    for key in ABILITY_KEYS:
-        assert any(key in message for message in refused), key
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_every_endpoint_refuses_a_token_without_its_ability(client: Client, issued: Any, endpoint: Endpoint) -> None:
+    TokenAbility.objects.filter(token=issued.token, key=endpoint.ability).delete()
+
+    answer = client.generic(
+        endpoint.method,
+        BASE + re.sub(r"<\w+:\w+>", "1", endpoint.path),
+        b"{}",
+        headers={"Authorization": f"Bearer {issued.secret.value}", "Content-Type": "application/json"},
+    )
+
+    if endpoint.ability is None:
+        assert answer.status_code == 200
+    else:
+        assert _refusal(answer)[::2] == (403, "ability_missing")
+        assert endpoint.ability in answer.json()["notification"]
+    assert RequestLogEntry.objects.get().request_id == answer["X-Request-Id"]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +262,7 @@ def test_token_self_describes_the_token(call: Api, token: Token, clock: time_mac
         "token": token.masked,
         "status": "expiring",
         "workspace": {"name": "Demo", "slug": "demo", "account": token.workspace.account_number},
-        "abilities": ["message_send", "topic_add"],
+        "abilities": [ability.key for ability in ABILITIES],
         "activates_at": None,
         "expires_at": "2026-12-01T09:30:00+00:00",
         "topic_anchor": None,

@@ -1,0 +1,243 @@
+"""Tokens for programs: what I am, temporary ones, and managing all of a workspace.
+
+A token gives nothing on that it does not hold itself: it issues, configures and rotates only tokens whose abilities it
+has too. Otherwise `token_write` alone would be every ability.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from accounts.models import User
+from messaging.models import Topic, TopicType
+from messaging.services import TopicNotFound, UserNotFound
+from personas.services import PersonaNotFound, VersionConflict, get_persona
+from platforms.paging import page_after
+from platforms.raven.server import wire
+from platforms.raven.server.common import listed, said, workspace_of
+from raven_admin.errors import RavenError
+from tokens.abilities import ABILITIES
+from tokens.gateway import Answer, Call, Endpoint
+from tokens.models import Token
+from tokens.refusals import TokenNotFound
+from tokens.services import (
+    AbilityNotHeld,
+    AbilityUnknown,
+    Actor,
+    AnchorNotUsable,
+    Configuration,
+    ExpirationBeforeActivation,
+    LifetimeTooLong,
+    NetworkInvalid,
+    PersonNotInWorkspace,
+    RateOutOfRange,
+    TokenAlreadyRotated,
+    TokenChangedMeanwhile,
+    TokenIsRevoked,
+    TokenIsTemporary,
+    TokenNameMissing,
+    configure_token,
+    delete_token,
+    derive_token,
+    describe_token,
+    issue_token,
+    rotate_token,
+)
+
+_CONFIGURATION_REFUSALS: tuple[type[RavenError], ...] = (
+    TokenNameMissing, ExpirationBeforeActivation, NetworkInvalid, RateOutOfRange, AbilityUnknown, AbilityNotHeld,
+    AnchorNotUsable, PersonNotInWorkspace, UserNotFound,
+)  # fmt: skip
+
+
+def token_self(call: Call) -> Answer:
+    return said(describe_token(token_id=call.token.token_id, at=call.now), "Token Read Successfully")
+
+
+def token_derive(call: Call, body: wire.TokenDerive) -> Answer:
+    if body.persona is not None:
+        get_persona(workspace_id=call.token.workspace_id, persona_id=body.persona)
+    if body.topic is not None and not _topics(call).filter(pk=body.topic).exists():
+        raise TopicNotFound(topic_id=body.topic)
+    issued = derive_token(
+        parent=Token.objects.select_related("workspace").get(pk=call.token.token_id),
+        abilities=body.ability,
+        lifetime=timedelta(seconds=body.seconds),
+        bound_persona_id=body.persona,
+        bound_topic_id=body.topic,
+        at=call.now,
+    )
+    assert issued.token.expires_at is not None  # noqa: S101 - derive_token
+    data = wire.DerivedData(
+        secret=issued.secret.value, expires_at=issued.token.expires_at, ability=issued.token.ability_keys
+    )
+    return Answer({"data": data, "notification": "Token Derived Successfully"}, is_secret=True)
+
+
+def token_list(call: Call, query: wire.TokenQuery) -> Answer:
+    tokens = _tokens(call).select_related("topic_anchor", "user_alias").prefetch_related("abilities")
+    if query.status:
+        tokens = tokens.with_status(query.status, at=call.now)
+    page, following = page_after(tokens, cursor=query.cursor, limit=query.limit)
+    return listed([_data(token, call) for token in page], "Tokens Read Successfully", next=following)
+
+
+def token_issue(call: Call, body: wire.TokenSettings) -> Answer:
+    configuration = _configured(call, Configuration(name=""), body)
+    issued = issue_token(workspace=workspace_of(call), configuration=configuration, by=_actor(call))
+    return _secret_answer(call, issued.token, issued.secret.value, "Token Issued Successfully")
+
+
+def token_read(call: Call, token_id: str) -> Answer:
+    token = _token(call, token_id)
+    return said(_data(token, call), "Token Read Successfully", version=token.version)
+
+
+def token_configure(call: Call, token_id: str, body: wire.TokenSettings) -> Answer:
+    token = _token(call, token_id)
+    version = call.if_match
+    if version is not None and token.version != version:
+        raise VersionConflict(current=token.version, given=version)
+    configuration = _configured(call, Configuration.of(token), body)
+    configure_token(token=token, configuration=configuration, version=token.version, by=_actor(call))
+    token = _token(call, token_id)
+    return said(_data(token, call), "Token Configured Successfully", version=token.version)
+
+
+def token_rotate(call: Call, token_id: str, body: wire.TokenRotate) -> Answer:
+    token = _token(call, token_id)
+    _check_held(call, token.ability_keys)
+    issued = rotate_token(token=token, overlap=timedelta(seconds=body.overlap_seconds), by=_actor(call))
+    return _secret_answer(call, issued.token, issued.secret.value, "Token Rotated Successfully")
+
+
+def token_delete(call: Call, token_id: str) -> Answer:
+    token = _token(call, token_id)
+    version = call.if_match
+    if version is not None and token.version != version:
+        raise VersionConflict(current=token.version, given=version)
+    delete_token(token=token, by=_actor(call))
+    return said(None, "Token Deleted Successfully")
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET", "token:self", None, token_self, "Read what this token is and may do",
+        data=wire.TokenSelfData, heeds_bounds=True,
+    ),
+    Endpoint(
+        "POST", "token:derive", "token_derive", token_derive, "Mint a temporary token",
+        body=wire.TokenDerive, data=wire.DerivedData,
+        refusals=(AbilityNotHeld, LifetimeTooLong, TokenIsTemporary, PersonaNotFound, TopicNotFound),
+    ),
+    Endpoint(
+        "GET", "token", "token_write", token_list, "List the tokens",
+        query=wire.TokenQuery, data=list[wire.TokenData], is_list=True,
+    ),
+    Endpoint(
+        "POST", "token", "token_write", token_issue, "Issue a token",
+        body=wire.TokenSettings, data=wire.TokenSecretData, refusals=_CONFIGURATION_REFUSALS,
+    ),
+    Endpoint(
+        "GET", "token/<slug:token_id>", "token_write", token_read, "Read one token",
+        data=wire.TokenData, refusals=(TokenNotFound,),
+    ),
+    Endpoint(
+        "PATCH", "token/<slug:token_id>", "token_write", token_configure, "Configure a token",
+        body=wire.TokenSettings, data=wire.TokenData, if_match=True,
+        refusals=(TokenNotFound, VersionConflict, TokenChangedMeanwhile, TokenIsRevoked, *_CONFIGURATION_REFUSALS),
+    ),
+    Endpoint(
+        "DELETE", "token/<slug:token_id>", "token_write", token_delete, "Delete a token",
+        if_match=True, refusals=(TokenNotFound, VersionConflict),
+    ),
+    Endpoint(
+        "POST", "token/<slug:token_id>:rotate", "token_write", token_rotate, "Replace a token's secret",
+        body=wire.TokenRotate, data=wire.TokenSecretData,
+        refusals=(TokenNotFound, TokenIsRevoked, TokenAlreadyRotated, AbilityNotHeld),
+    ),
+)  # fmt: skip
+
+
+def _tokens(call: Call) -> Any:
+    return Token.objects.lasting().filter(workspace=call.token.workspace_id)
+
+
+def _topics(call: Call) -> Any:
+    return Topic.objects.filter(workspace=call.token.workspace_id)
+
+
+def _token(call: Call, public_id: str) -> Token:
+    found: Token | None = (
+        _tokens(call).filter(public_id=public_id).select_related("topic_anchor", "user_alias", "workspace").first()
+    )
+    if found is None:
+        raise TokenNotFound(token_id=public_id)
+    return found
+
+
+def _actor(call: Call) -> Actor:
+    return Actor(label=f"token {call.token.name}")
+
+
+def _check_held(call: Call, keys: Any) -> None:
+    known = {ability.key for ability in ABILITIES}
+    for key in sorted((set(keys) & known) - call.token.abilities):
+        raise AbilityNotHeld(key=key)
+
+
+def _configured(call: Call, before: Configuration, body: wire.TokenSettings) -> Configuration:
+    given = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    if "ability" in given:
+        keys = frozenset(given.pop("ability"))
+        _check_held(call, keys - before.abilities)
+        given["abilities"] = keys
+    if "source_networks" in given:
+        given["source_networks"] = tuple(given["source_networks"])
+    if given.get("topic_anchor") is not None:
+        given["topic_anchor"] = _anchor(call, given["topic_anchor"])
+    if given.get("user_alias") is not None:
+        given["user_alias"] = _member(call, given["user_alias"])
+    return replace(before, **given)
+
+
+def _anchor(call: Call, name: str) -> Topic:
+    found: Topic | None = _topics(call).filter(type=TopicType.MASS, name=name).first()
+    if found is None:
+        raise AnchorNotUsable(name=name)
+    return found
+
+
+def _member(call: Call, username: str) -> User:
+    found = User.objects.filter(memberships__workspace=call.token.workspace_id, username=username).first()
+    if found is None:
+        raise UserNotFound(username=username)
+    return found
+
+
+def _data(token: Token, call: Call) -> wire.TokenData:
+    return wire.TokenData(
+        id=token.public_id,
+        name=token.name,
+        token=token.masked,
+        status=str(token.status_at(call.now)),
+        is_on=token.is_on,
+        ability=token.ability_keys,
+        activates_at=token.activates_at,
+        expires_at=token.expires_at,
+        revoked_at=token.revoked_at,
+        topic_anchor=token.topic_anchor.name if token.topic_anchor else None,
+        user_alias=token.user_alias.username if token.user_alias else None,
+        source_networks=token.source_networks,
+        requests_per_minute=token.requests_per_minute,
+        last_used_at=token.last_used_at,
+        version=token.version,
+    )
+
+
+def _secret_answer(call: Call, token: Token, secret: str, notification: str) -> Answer:
+    data = wire.TokenSecretData(token=_data(token, call), secret=secret)
+    return Answer({"data": data, "notification": notification}, is_secret=True)
