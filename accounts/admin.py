@@ -140,12 +140,16 @@ class WorkspaceAdmin(ConsoleModelAdmin):
     """A workspace's settings for its admins; the list of all for superusers."""
 
     form = WorkspaceForm
-    list_display = ("name", "slug", "account_number", "pro", "time_zone", "country")
+    list_display = ("name", "slug", "account", "pro", "time_zone", "country")
     list_display_links = ("name",)
     search_fields = ("name", "slug")
     search_help_text = gettext_lazy("Name or short name")
     ordering = ("name",)
     change_form_template = "accounts/workspace.html"
+
+    @admin.display(description=gettext_lazy("account number"), ordering="account_number")
+    def account(self, workspace: Workspace) -> str:
+        return str(workspace.account_number)
 
     @admin.display(description=gettext_lazy("Pro"), ordering="pro_is_on")
     def pro(self, workspace: Workspace) -> str:
@@ -169,9 +173,9 @@ class WorkspaceAdmin(ConsoleModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         names = ("name", "slug") if obj is None else ("name", "slug", "account_number")
         return [
-            (_("Name"), {"fields": names}),
-            (_("Place"), {"fields": ("time_zone", "country")}),
-            (_("Pro"), {"fields": ("pro_is_on", "pro_until")}),
+            (None, {"fields": names}),
+            (_("Time and phone numbers"), {"fields": ("time_zone", "country")}),
+            (_("Plan"), {"fields": ("pro_is_on", "pro_until")}),
         ]
 
     def has_module_permission(self, request: HttpRequest) -> bool:

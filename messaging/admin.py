@@ -7,12 +7,10 @@ from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin
 from messaging.models import Message, Recipient, Topic
@@ -63,7 +61,7 @@ class MessageChangeList(WorkspaceChangeList):
 
 @admin.register(Message)
 class MessageAdmin(WorkspaceModelAdmin):
-    list_display = ("excerpt", "topic_name", "sender_name", "sent_to", "state", "created_at")
+    list_display = ("excerpt", "topic_name", "sender_name", "recipients", "state", "created_at")
     list_display_links = ("excerpt",)
     list_filter = ("direction", "topic__type")
     list_select_related = ("topic",)
@@ -87,10 +85,11 @@ class MessageAdmin(WorkspaceModelAdmin):
         url = reverse("admin:messaging_topic_change", args=[message.topic_id])
         return format_html('<a href="{}">{}</a>', url, Truncator(message.topic.name).chars(60))
 
-    @admin.display(description=_("to"))
-    def sent_to(self, message: Any) -> str:
-        count = message.recipient_count
-        return ngettext("%(count)s recipient", "%(count)s recipients", count) % {"count": number_format(count)}
+    @admin.display(description=_("recipients"))
+    def recipients(self, message: Any) -> int:
+        return int(message.recipient_count)
+
+    recipients.is_number = True  # type: ignore[attr-defined]
 
     @admin.display(description=_("state"))
     def state(self, message: Message) -> str | Promise:

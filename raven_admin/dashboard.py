@@ -31,6 +31,10 @@ class RecentCalls:
     is_cut: bool
     """There were more than 10,000."""
 
+    @property
+    def worked(self) -> int:
+        return self.total - self.refused
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
