@@ -90,12 +90,12 @@ def test_only_a_mass_topic_of_the_same_workspace_is_an_anchor(
 
 @pytest.mark.parametrize("field", ["user_alias", "caretaker"])
 def test_only_a_member_is_alias_or_caretaker(token: Token, field: str) -> None:
-    stranger = User.objects.create_user("stranger")
+    stranger: dict[str, Any] = {field: User.objects.create_user("stranger")}
 
     with pytest.raises(PersonNotInWorkspace) as refused:
         configure_token(
             token=token,
-            configuration=replace(Configuration.of(token), **{field: stranger}),
+            configuration=replace(Configuration.of(token), **stranger),
             version=token.version,
             by=COMMAND_LINE,
         )
