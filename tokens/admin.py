@@ -13,6 +13,7 @@ from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -103,7 +104,8 @@ class _ListAdmin(WorkspaceModelAdmin):
                 return reverse("admin:tokens_requestlogentry_change", args=[request_id])
         if public_id := listing.public_id_in(text):
             tokens = self.admin_site.get_model_admin(Token).get_queryset(request)
-            if token := tokens.filter(public_id=public_id).first():
+            owner = Coalesce("parent_id", "pk")  # of a temporary token, the one it was derived from
+            if token := tokens.filter(pk__in=Token.objects.filter(public_id=public_id).values(owner=owner)).first():
                 return reverse("admin:tokens_token_change", args=[token.pk])
         return None
 
@@ -156,7 +158,8 @@ class TokenAdmin(_ListAdmin):
         return (listing.search_tokens(queryset, text) if text else queryset), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer("digest").prefetch_related("abilities")
+        """Without temporary tokens: programs make those by the thousand, and they end within the hour."""
+        return super().get_queryset(request).filter(parent=None).defer("digest").prefetch_related("abilities")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response = super().changelist_view(request, {"title": gettext("Tokens"), **(extra_context or {})})
@@ -197,9 +200,7 @@ class TokenAdmin(_ListAdmin):
             issued = self._once(request, form, lambda: self._issue(request, form))
             if issued is not None:
                 return issued
-        return self._page(
-            request, "tokens/add.html", form=form, nonce=new_nonce(request), title=gettext("Generate new token")
-        )
+        return self._page(request, "tokens/add.html", form=form, nonce=new_nonce(request), title=gettext("New token"))
 
     def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         token = self._token(request, object_id, to_write=True)

@@ -32,6 +32,9 @@ _FIELD_OF_CODE: Final = {
 }
 
 
+_OUT_OF_DATE = _("This page is out of date. Open it again and repeat your change.")
+
+
 class NameForm(forms.Form):
     """The one thing a new token needs."""
 
@@ -50,7 +53,10 @@ class NameForm(forms.Form):
 class ConfigurationForm(forms.Form):
     """One tab of a token's configuration; what other tabs show stays as it is."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
+    version = forms.IntegerField(
+        widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1,
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), _OUT_OF_DATE),
+    )  # fmt: skip
 
     def __init__(self, data: Any = None, *, token: Token, may_write: bool) -> None:
         self.token = token

@@ -14,9 +14,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.access import current_workspace
 from accounts.console import WorkspaceChangeList
 from tokens.abilities import ABILITIES
-from tokens.console.words import CODES
 from tokens.models import RequestLogEntry, Status, Token
 from tokens.secrets import mask_tokens
 from tokens.usage import calls_of
@@ -26,6 +26,8 @@ FILTERED_AT_MOST = 50_000
 
 _PUBLIC_ID = re.compile(r"\b(?:rvn|rvt)_([0-9A-Za-z]{12})(?![0-9A-Za-z])")
 _REQUEST_ID = re.compile(r"req_[0-9a-z]{26}")
+_CODE = re.compile(r"[a-z_]{1,40}")
+_LATEST = 1_000
 _DAYS = ("7", "30", "90")
 
 
@@ -114,7 +116,12 @@ class CodeFilter(Choice):
     parameter_name = "code"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(code, code) for code in CODES]
+        """The codes of the latest calls, and any other that an address asks for and that may be one."""
+        latest = model_admin.get_queryset(request).filter(workspace=current_workspace(request)).order_by("-pk")
+        codes = set(latest.values_list("code", flat=True)[:_LATEST]) - {""}
+        if _CODE.fullmatch(asked := str(self.value() or "")):
+            codes.add(asked)
+        return [(code, code) for code in sorted(codes)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(code=self.value()) if self.value() else queryset
@@ -179,15 +186,17 @@ class CallChangeList(_FixedQuestions):
     """Calls of the current workspace; of no workspace, when a superuser asks for those."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        if request.user.is_superuser and request.GET.get(CallerFilter.parameter_name) == "unknown":
-            return super(WorkspaceChangeList, self).get_queryset(request, exclude_parameters)
-        return super().get_queryset(request, exclude_parameters)
+        asks_for_nobodys = request.user.is_superuser and request.GET.get(CallerFilter.parameter_name) == "unknown"
+        scope = Q(workspace=None if asks_for_nobodys else current_workspace(request))
+        calls = super(WorkspaceChangeList, self).get_queryset(request, exclude_parameters).filter(scope)
+        if self.query or self.has_active_filters:
+            calls = calls.filter(pk__gte=_edge(self.root_queryset.filter(scope)))
+        return calls.defer("request_body", "response_body")
 
 
-def newest_calls(calls: QuerySet[RequestLogEntry]) -> QuerySet[RequestLogEntry]:
-    """The calls among `calls` from the newest 50,000 of them."""
-    edge = calls.order_by("-pk").values("pk")[FILTERED_AT_MOST : FILTERED_AT_MOST + 1]
-    return calls.filter(pk__gte=Coalesce(edge, 0))
+def _edge(calls: QuerySet[Any]) -> Coalesce:
+    """The oldest of the newest 50,000 of `calls`; 0 when there are fewer."""
+    return Coalesce(calls.order_by("-pk").values("pk")[FILTERED_AT_MOST - 1 : FILTERED_AT_MOST], 0)
 
 
 def search_tokens(tokens: QuerySet[Token], text: str) -> QuerySet[Token]:
