@@ -1,0 +1,267 @@
+"""Every page of the console in a browser: light and dark, wide and narrow, watched by axe and the content policy."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from accounts.models import Membership, User, Workspace
+from accounts.roles import Role
+from messaging.models import Message, Topic
+from personas.models import Persona
+from tests.conftest import PASSWORD
+from tokens.models import RequestLogEntry, Token
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+AXE = (Path(__file__).parent.parent / "vendor" / "axe.min.js").read_text()
+LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
+WATCH = "addEventListener('securitypolicyviolation', e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
+
+
+class Watched:
+    """A page that remembers what went wrong on it."""
+
+    def __init__(self, context: BrowserContext, root: str) -> None:
+        self.page: Page = context.new_page()
+        self.root = root
+        self.findings: list[str] = []
+        self.page.add_init_script(WATCH)
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.findings.append(f"{self.page.url}: {error}"))
+
+    def check(self, path: str, *, status: int = 200) -> None:
+        """Opens the page and looks for anything wrong with it."""
+        response = self.page.goto(self.root + path)
+        assert response is not None
+        if response.status != status:
+            self.findings.append(f"{path}: {response.status}")
+        self.look(path)
+
+    def look(self, name: str) -> None:
+        overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if overflow > 0:
+            self.findings.append(f"{name}: {overflow}px too wide")
+        self.page.evaluate(AXE)
+        for violation in self.page.evaluate("axe.run().then(found => found.violations)"):
+            nodes = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
+            self.findings.append(f"{name}: {violation['impact']} {violation['id']}: {nodes}")
+
+    def _heard(self, message: Any) -> None:
+        is_answer = message.text.startswith("Failed to load resource: the server responded with a status of 4")
+        if message.type in {"error", "warning"} and not is_answer:
+            self.findings.append(f"{self.page.url}: {message.text}")
+
+
+@pytest.fixture(params=LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
+def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
+    theme, width = request.param
+    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def superuser(admin_user: User) -> User:
+    """An admin who also sees the pages of superusers, and has two workspaces to switch between."""
+    User.objects.filter(pk=admin_user.pk).update(is_superuser=True)
+    admin_user.refresh_from_db()
+    return admin_user
+
+
+def test_pages_of_the_console_break_no_rule_of_axe_policy_or_width(
+    context: BrowserContext, live_server: Any, superuser: User, other_workspace: Workspace, viewer_user: User,
+    token: Token, call: RequestLogEntry, message: Message, persona: Persona, topic: Topic,
+) -> None:  # fmt: skip
+    watched = Watched(_signed_in(context, live_server.url, superuser), live_server.url)
+
+    for path in _pages(token=token, call=call, message=message, persona=persona, topic=topic, person=viewer_user):
+        watched.check(path)
+
+    assert watched.findings == []
+
+
+def test_empty_workspace_breaks_no_rule_either(context: BrowserContext, live_server: Any, admin_user: User) -> None:
+    watched = Watched(_signed_in(context, live_server.url, admin_user), live_server.url)
+
+    for name in ("index", "search", *_LISTS):
+        watched.check(reverse(f"admin:{name}"))
+
+    assert watched.findings == []
+
+
+def test_open_menus_and_drawer_break_no_rule(
+    context: BrowserContext, live_server: Any, superuser: User, other_workspace: Workspace, topic: Topic
+) -> None:
+    watched = Watched(_signed_in(context, live_server.url, superuser), live_server.url)
+    page = watched.page
+    page.goto(live_server.url + reverse("admin:messaging_topic_changelist") + "?q=nothing&type__exact=mass")
+
+    for number in range(page.locator("main details.menu > summary").count()):
+        page.locator("main details.menu > summary").nth(number).click()
+        watched.look(f"filter {number}")
+    page.locator(".topbar details > summary").click()
+    watched.look("user menu")
+    page.keyboard.press("Escape")
+    if page.locator(".topbar__menu").is_visible():
+        page.locator(".topbar__menu").click()
+        watched.look("drawer")
+    page.locator(".switcher > summary").click()
+    watched.look("switcher")
+
+    assert watched.findings == []
+
+
+def test_pages_without_the_console_break_no_rule(
+    context: BrowserContext, live_server: Any, admin_user: User, viewer_user: User
+) -> None:
+    watched = Watched(context, live_server.url)
+    login = reverse("admin:login")
+    page = watched.page
+
+    watched.check(login)
+    for _attempt in range(5):
+        page.goto(live_server.url + login)
+        page.fill("[name=username]", "budi")
+        page.fill("[name=password]", "wrong")
+        page.click("button:has-text('Sign in')")
+    watched.look("locked out")
+    assert page.locator("h1").inner_text() == "Too many wrong passwords"
+    page.goto(live_server.url + login)
+    page.fill("[name=username]", "nobody")
+    page.fill("[name=password]", "wrong")
+    page.click("button:has-text('Sign in')")
+    watched.look("wrong password")
+    _signed_in(context, live_server.url, viewer_user)
+    watched.check("/console/nowhere/", status=404)
+    watched.check(reverse("admin:accounts_membership_add"), status=403)
+    Membership.objects.filter(user=viewer_user).delete()
+    watched.check(login, status=403)
+    page.click("button:has-text('Sign out')")
+    watched.look("signed out")
+
+    assert page.locator("h1").inner_text() == "You are signed out"
+    assert watched.findings == []
+
+
+def test_chosen_theme_holds_on_the_next_page_without_a_flash(
+    browser: Browser, live_server: Any, admin_user: User
+) -> None:
+    context = browser.new_context(color_scheme="light")
+    page = _signed_in(context, live_server.url, admin_user).new_page()
+    page.goto(live_server.url + reverse("admin:index"))
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+
+    page.locator(".topbar details > summary").click()
+    page.click("[data-theme-choice=dark]")
+    page.goto(live_server.url + reverse("admin:profile"), wait_until="commit")
+
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.wait_for_load_state()
+    assert page.evaluate(background) != light
+    context.close()
+
+
+def test_search_box_takes_the_focus_on_slash_and_on_ctrl_k(
+    browser: Browser, live_server: Any, admin_user: User
+) -> None:
+    context = browser.new_context()
+    page = _signed_in(context, live_server.url, admin_user).new_page()
+    focused = "document.activeElement.id"
+
+    for keys in ("/", "Control+k"):
+        page.goto(live_server.url + reverse("admin:index"))
+        page.keyboard.press(keys)
+        assert page.evaluate(focused) == "search"
+        assert page.input_value("#search") == ""
+    context.close()
+
+
+def test_token_pasted_into_the_search_box_never_gets_into_an_address(
+    browser: Browser, live_server: Any, admin_user: User, token: Token, secret: str
+) -> None:
+    context = browser.new_context()
+    page = _signed_in(context, live_server.url, admin_user).new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(live_server.url + reverse("admin:index"))
+
+    page.fill("#search", secret)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{reverse('admin:tokens_token_change', args=[token.pk])}")
+
+    assert not [url for url in asked if secret[20:40] in url]
+    context.close()
+
+
+def test_person_signs_in_and_out_in_the_browser(browser: Browser, live_server: Any, admin_user: User) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(live_server.url + reverse("admin:profile"))
+
+    page.fill("[name=username]", admin_user.username)
+    page.fill("[name=password]", PASSWORD)
+    page.click("button:has-text('Sign in')")
+
+    assert page.url == live_server.url + reverse("admin:profile")
+    page.locator(".topbar details > summary").click()
+    page.click("button:has-text('Sign out')")
+    assert page.locator("h1").inner_text() == "You are signed out"
+    page.goto(live_server.url + reverse("admin:index"))
+    assert page.locator("h1").inner_text() == "Sign in"
+    context.close()
+
+
+_LISTS = (
+    "tokens_token_changelist",
+    "tokens_requestlogentry_changelist",
+    "personas_persona_changelist",
+    "messaging_message_changelist",
+    "messaging_topic_changelist",
+    "accounts_membership_changelist",
+)
+
+
+def _pages(
+    *, token: Token, call: RequestLogEntry, message: Message, persona: Persona, topic: Topic, person: User
+) -> list[str]:
+    membership = Membership.objects.get(user=person)
+    Membership.objects.filter(user=person).update(role=Role.SUPPORT)
+    alone = ("index", "search", "profile", "password_change", "password_change_done", *_LISTS)
+    pages = [reverse(f"admin:{name}") for name in alone]
+    pages += [
+        reverse("admin:search") + "?q=a",
+        reverse("admin:messaging_message_changelist") + "?q=order&direction__exact=outgoing&per_page=10",
+        reverse("admin:messaging_message_changelist") + "?q=matches+nothing",
+        *(reverse(f"admin:{name}_add") for name in ("tokens_token", "accounts_membership", "accounts_workspace")),
+        reverse("admin:accounts_workspace_changelist"),
+        reverse("admin:tokens_requestlogentry_change", args=[call.request_id]),
+        *(
+            reverse(f"admin:{name}", args=[pk])
+            for name, pk in (
+                ("tokens_token_change", token.pk),
+                ("personas_persona_change", persona.pk),
+                ("messaging_message_change", message.pk),
+                ("messaging_topic_change", topic.pk),
+                ("accounts_membership_change", membership.pk),
+                ("accounts_membership_history", membership.pk),
+                ("accounts_membership_delete", membership.pk),
+                ("accounts_membership_password", membership.pk),
+                ("accounts_workspace_change", topic.workspace_id),
+                ("accounts_workspace_history", topic.workspace_id),
+            )
+        ),
+    ]
+    return pages
+
+
+def _signed_in(context: BrowserContext, root: str, user: User) -> BrowserContext:
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    context.add_cookies([{"name": "session", "value": client.cookies["session"].value, "url": root}])
+    return context
