@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.views.main import ChangeList
@@ -150,6 +151,20 @@ class ConsoleModelAdmin(ModelAdmin):  # type: ignore[type-arg]
             return redirect(request.get_full_path())
 
 
+class WorkspaceModelForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form whose new rows belong to the current workspace; what is unique in it is checked like any other rule."""
+
+    workspace: ClassVar[Workspace | None] = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.workspace_id is None:
+            self.instance.workspace = self.workspace
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return super()._get_validation_exclusions() - {"workspace"}  # type: ignore[misc,no-any-return]
+
+
 class WorkspaceModelAdmin(ConsoleModelAdmin):
     """A ModelAdmin whose rows belong to workspaces, and whose permissions come from the viewer's role in them.
 
@@ -183,6 +198,12 @@ class WorkspaceModelAdmin(ConsoleModelAdmin):
         for step in self.workspace_field.split("__"):
             found = getattr(found, step)
         return cast(Workspace | None, found)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if issubclass(form, WorkspaceModelForm):
+            form.workspace = current_workspace(request)
+        return form
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, self.read_action, obj)

@@ -1,4 +1,4 @@
-"""Topics and messages in the console, to read."""
+"""Topics and messages in the console, to read; templates and locations, to edit."""
 
 from typing import Any
 
@@ -7,13 +7,18 @@ from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin
-from messaging.models import Message, Recipient, Topic
+from accounts.access import current_workspace
+from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, WorkspaceModelForm
+from accounts.roles import Action
+from messaging.locations import add_location, update_location
+from messaging.models import Location, Message, Recipient, Template, Topic
+from messaging.templates import count_gaps
 
 _MESSAGES_SHOWN = 20
 _RECIPIENTS_A_PAGE = 50
@@ -105,3 +110,62 @@ class MessageAdmin(WorkspaceModelAdmin):
         pages = Paginator(recipients, _RECIPIENTS_A_PAGE)
         context["recipients"] = pages.get_page(request.GET.get("page"))
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+
+@admin.register(Template)
+class TemplateAdmin(WorkspaceModelAdmin):
+    form = WorkspaceModelForm
+    write_action = Action.PERSONA_WRITE
+    fields = ("name", "language", "body")
+    list_display = ("name", "language", "excerpt", "gaps", "created_at")
+    list_filter = ("language",)
+    search_fields = ("name",)
+    search_help_text = _("Name of the template")
+    sortable_by = ()
+    ordering = ("name", "language")
+    empty_title = _("No templates yet")
+    empty_text = _("A template is a text with gaps, as {{1}}, that programs fill in and send with template:send.")
+
+    @admin.display(description=_("text"))
+    def excerpt(self, template: Template) -> str:
+        return Truncator(template.body).chars(80)
+
+    @admin.display(description=_("gaps"))
+    def gaps(self, template: Template) -> int:
+        return count_gaps(template.body)
+
+    gaps.is_number = True  # type: ignore[attr-defined]
+
+
+@admin.register(Location)
+class LocationAdmin(WorkspaceModelAdmin):
+    form = WorkspaceModelForm
+    write_action = Action.PERSONA_WRITE
+    fields = ("name", "code", "address", "phone", "time_zone", "is_open")
+    list_display = ("name", "code", "address", "phone", "time_zone", "open_pill")
+    list_filter = ("is_open",)
+    search_fields = ("name", "code")
+    search_help_text = _("Name or code")
+    sortable_by = ()
+    ordering = ("name",)
+    empty_title = _("No locations yet")
+    empty_text = _("Locations are the places of your organisation. Programs read and write them.")
+
+    @admin.display(description=_("open"))
+    def open_pill(self, location: Location) -> str:
+        style, label = ("good", _("Open")) if location.is_open else ("off", _("Closed"))
+        return format_html('<span class="pill pill--{}">{}</span>', style, label)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> Any:
+        workspace = current_workspace(request)
+        return {"time_zone": workspace.time_zone if workspace else "UTC"}
+
+    def save_model(self, request: HttpRequest, obj: Location, form: Any, change: bool) -> None:
+        """Through the services that programs use, so that followers of the event feed hear of it."""
+        given = {name: form.cleaned_data[name] for name in self.fields}
+        if change:
+            update_location(
+                workspace_id=obj.workspace_id, location_id=obj.pk, fields=given, version=None, at=timezone.now()
+            )
+        else:
+            obj.pk = add_location(workspace_id=obj.workspace_id, fields=given, at=timezone.now()).pk

@@ -142,7 +142,13 @@ class Template(models.Model):
         ordering = ["name", "language"]
         verbose_name = _("template")
         verbose_name_plural = _("templates")
-        constraints = [models.UniqueConstraint(fields=["workspace", "name", "language"], name="template_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "name", "language"],
+                name="template_unique",
+                violation_error_message=_("There is already a template of this name in this language."),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.language})"
@@ -166,7 +172,13 @@ class Location(models.Model):
         ordering = ["name"]
         verbose_name = _("location")
         verbose_name_plural = _("locations")
-        constraints = [models.UniqueConstraint(fields=["workspace", "code"], name="location_code_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "code"],
+                name="location_code_unique",
+                violation_error_message=_("There is already a location with this code."),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -1,4 +1,4 @@
-"""Personas in the console, to read."""
+"""Personas in the console, to read; their attributes, to define."""
 
 from typing import Any
 
@@ -9,8 +9,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceModelAdmin
-from personas.models import Contact, ContactType, Persona
+from accounts.console import WorkspaceModelAdmin, WorkspaceModelForm
+from accounts.roles import Action
+from personas.models import AttributeDefinition, Contact, ContactType, Persona
 from personas.search import search_personas
 
 _CONTACTS_SHOWN = 3
@@ -75,3 +76,22 @@ class PersonaAdmin(WorkspaceModelAdmin):
             "changes": obj.changes.order_by("-id")[:_TOPICS_SHOWN],
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+
+@admin.register(AttributeDefinition)
+class AttributeDefinitionAdmin(WorkspaceModelAdmin):
+    """The type is fixed once the attribute exists: the values of people are stored in its notation."""
+
+    form = WorkspaceModelForm
+    write_action = Action.WORKSPACE_WRITE
+    fields = ("label", "key", "type", "hint", "position")
+    list_display = ("label", "key", "type", "hint", "position")
+    sortable_by = ()
+    ordering = ("position", "id")
+    empty_title = _("No attributes yet")
+    empty_text = _(
+        "Attributes are what you know about people beside their name: a customer number, a city, a birthday."
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("key", "type") if obj else ()

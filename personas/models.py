@@ -93,7 +93,11 @@ class AttributeDefinition(models.Model):
         verbose_name = _("attribute")
         verbose_name_plural = _("attributes")
         constraints = [
-            models.UniqueConstraint(fields=["workspace", "key"], name="attributedefinition_unique"),
+            models.UniqueConstraint(
+                fields=["workspace", "key"],
+                name="attributedefinition_unique",
+                violation_error_message=_("There is already an attribute with this key."),
+            ),
             models.CheckConstraint(condition=models.Q(type__in=AttributeType.values), name="attribute_type_known"),
         ]
 

@@ -56,7 +56,10 @@ PLACES = [
     Place("personas.Persona", _("Personas"), "users"),
     Place("messaging.Message", _("Messages"), "message-square"),
     Place("messaging.Topic", _("Topics"), "hash"),
+    Place("messaging.Template", _("Templates"), "file-text"),
+    Place("messaging.Location", _("Locations"), "map-pin"),
 ]
+ATTRIBUTES = Place("personas.AttributeDefinition", _("Attributes"), "tag")
 PEOPLE = Place("accounts.Membership", _("People"), "circle-user")
 WORKSPACES = Place("accounts.Workspace", _("All workspaces"), "building-2")
 SWITCHABLE_AT_MOST = 100
@@ -152,7 +155,10 @@ class ConsoleSite(AdminSite):
         link = partial(self._link, request, here)
         sections = [
             Section("", [overview, *filter(None, map(link, PLACES))]),
-            Section(_("Workspace"), [*filter(None, [link(PEOPLE), self._settings(request, here), link(WORKSPACES)])]),
+            Section(
+                _("Workspace"),
+                [*filter(None, [link(ATTRIBUTES), link(PEOPLE), self._settings(request, here), link(WORKSPACES)])],
+            ),
         ]
         return [section for section in sections if section.places]
 

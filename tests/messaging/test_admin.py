@@ -1,0 +1,85 @@
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User, Workspace
+from delivery.models import Event
+from messaging.models import Location, Template
+
+pytestmark = pytest.mark.django_db
+
+LOCATION = {
+    "name": "Head office", "code": "hq", "address": "", "phone": "", "time_zone": "Asia/Jakarta", "is_open": "on",
+}  # fmt: skip
+
+
+def test_support_adds_a_template_to_the_current_workspace(
+    client: Client, support_user: User, workspace: Workspace
+) -> None:
+    client.force_login(support_user)
+
+    answer = client.post(
+        reverse("admin:messaging_template_add"), {"name": "order", "language": "id", "body": "Pesanan {{1}}"}
+    )
+
+    assert answer.status_code == 302
+    assert Template.objects.get().workspace == workspace
+
+
+def test_the_same_template_twice_is_refused_with_a_sentence(
+    client: Client, support_user: User, workspace: Workspace
+) -> None:
+    Template.objects.create(workspace=workspace, name="order", language="id", body="x")
+    client.force_login(support_user)
+
+    answer = client.post(reverse("admin:messaging_template_add"), {"name": "order", "language": "id", "body": "y"})
+
+    assert "already a template of this name in this language" in answer.content.decode()
+    assert Template.objects.count() == 1
+
+
+def test_a_template_of_the_same_name_elsewhere_is_no_conflict(
+    client: Client, support_user: User, other_workspace: Workspace
+) -> None:
+    Template.objects.create(workspace=other_workspace, name="order", language="id", body="x")
+    client.force_login(support_user)
+
+    answer = client.post(reverse("admin:messaging_template_add"), {"name": "order", "language": "id", "body": "y"})
+
+    assert answer.status_code == 302
+
+
+def test_a_location_added_and_changed_is_an_event(client: Client, support_user: User) -> None:
+    client.force_login(support_user)
+
+    client.post(reverse("admin:messaging_location_add"), LOCATION)
+    location = Location.objects.get()
+    answer = client.post(
+        reverse("admin:messaging_location_change", args=[location.pk]), LOCATION | {"name": "Main office"}
+    )
+
+    assert answer.status_code == 302
+    assert Location.objects.get().name == "Main office"
+    assert list(Event.objects.order_by("id").values_list("kind", flat=True)) == ["location.created", "location.updated"]
+
+
+@pytest.mark.parametrize(("field", "value"), [("code", "not a code"), ("time_zone", "Mars"), ("name", "")])
+def test_a_wrong_location_is_refused_at_its_field(client: Client, support_user: User, field: str, value: str) -> None:
+    client.force_login(support_user)
+
+    answer: Any = client.post(reverse("admin:messaging_location_add"), LOCATION | {field: value})
+
+    assert field in answer.context["adminform"].form.errors
+    assert not Location.objects.exists()
+
+
+@pytest.mark.parametrize("model", ["messaging_template", "messaging_location", "personas_attributedefinition"])
+def test_a_viewer_looks_and_adds_nothing(client: Client, viewer_user: User, model: str) -> None:
+    client.force_login(viewer_user)
+
+    looked = client.get(reverse(f"admin:{model}_changelist"))
+    added = client.get(reverse(f"admin:{model}_add"))
+
+    assert (looked.status_code, added.status_code) == (200, 403)
