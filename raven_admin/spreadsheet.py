@@ -54,6 +54,8 @@ class Column:
     number_format: str = ""
     instants: bool = False
     """Whole numbers in it are seconds since 1970, written as moments; databases give them faster than datetimes."""
+    faint: frozenset[str] = frozenset()
+    """Texts written in grey, so that the others stand out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ class _SheetNames:
 
 _EMPTY_ROWS = re.compile(rb"<sheetData\s*(?:/>|>\s*</sheetData>)")
 _DIMENSION = re.compile(rb"<dimension [^>]*>")
-_QUIET = "FF5F6B7A"
+_QUIET, _FAINT = "FF5F6B7A", "FF7A838F"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class _Skeleton:
     parts: dict[str, bytes]
     header_style: int
     inert_style: int
+    faint_style: int
     format_styles: dict[str, int]
     last_column: str
 
@@ -208,9 +211,9 @@ class _Skeleton:
         return _EMPTY_ROWS.split(self.parts[self.data_part(0)])
 
 
-def _register_styles(sheet: Worksheet, columns: Sequence[Column]) -> tuple[int, int, dict[str, int]]:
+def _register_styles(sheet: Worksheet, columns: Sequence[Column]) -> tuple[int, int, int, dict[str, int]]:
     cell: Any = sheet["A1"]
-    cell.font = Font(bold=True)
+    cell.font = _font(bold=True)
     cell.fill = PatternFill("solid", fgColor="FFEEF1F5")
     cell.border = Border(bottom=Side(style="thin", color="FFB8C0CC"))
     cell.alignment = Alignment(vertical="center", wrap_text=True)
@@ -219,24 +222,31 @@ def _register_styles(sheet: Worksheet, columns: Sequence[Column]) -> tuple[int, 
     cell.quotePrefix = True
     inert_style = cell.style_id
     cell.style = "Normal"
+    cell.font = _font(color=_FAINT)
+    faint_style = cell.style_id
+    cell.style = "Normal"
     format_styles = {}
     for number_format in sorted({MOMENT_FORMAT, DATE_FORMAT, *(column.number_format for column in columns)} - {""}):
         cell.number_format = number_format
-        if number_format in {MOMENT_FORMAT, DATE_FORMAT}:
-            cell.alignment = Alignment(horizontal="left")
+        is_date = number_format in {MOMENT_FORMAT, DATE_FORMAT}
+        cell.alignment = Alignment(horizontal="left") if is_date else Alignment(horizontal="right", indent=1)
         format_styles[number_format] = cell.style_id
         cell.style = "Normal"
-    return header_style, inert_style, format_styles
+    return header_style, inert_style, faint_style, format_styles
+
+
+def _font(**look: Any) -> Font:
+    return Font(name="Calibri", family=2, scheme="minor", **{"sz": 11, **look})
 
 
 def _fill_cover(sheet: Worksheet, cover: Cover, *, data_name: str) -> None:
     sheet.sheet_view.showGridLines = False
     sheet.column_dimensions["A"].width = 30
     sheet.column_dimensions["B"].width = 70
-    _write_text(sheet, "A1", cover.title).font = Font(bold=True, size=16)
+    _write_text(sheet, "A1", cover.title).font = _font(bold=True, sz=16)
     for number, (label, value) in enumerate(cover.lines, start=3):
         name = _write_text(sheet, f"A{number}", label)
-        name.font = Font(color=_QUIET)
+        name.font = _font(color=_QUIET)
         name.alignment = Alignment(vertical="top", wrap_text=True)
         fact: Any = sheet[f"B{number}"]
         if isinstance(value, str):
@@ -247,8 +257,8 @@ def _fill_cover(sheet: Worksheet, cover: Cover, *, data_name: str) -> None:
         fact.alignment = Alignment(horizontal="left", vertical="top", wrap_text=True)
     link = _write_text(sheet, f"A{len(cover.lines) + 4}", f"{data_name} →")
     link.hyperlink = Hyperlink(ref=link.coordinate, location=f"'{data_name}'!A1")
-    link.font = Font(color="FF1D5FBF", underline="single")
-    _fit_to_width(sheet)
+    link.font = _font(color="FF1D5FBF", u="single")
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
 
 
 def _write_text(sheet: Worksheet, address: str, text: str) -> Any:
@@ -265,14 +275,10 @@ def _empty_data_sheet(sheet: Worksheet, columns: Sequence[Column], *, filter_ran
     sheet.auto_filter.ref = filter_range
     for index, column in enumerate(columns, start=1):
         sheet.column_dimensions[get_column_letter(index)].width = column.width
+    # On paper: as many columns as fit on a page, header and first column on each.
     sheet.page_setup.orientation = "landscape"
-    sheet.print_title_rows = "1:1"
-    _fit_to_width(sheet)
-
-
-def _fit_to_width(sheet: Worksheet) -> None:
-    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-    sheet.page_setup.fitToHeight = 0
+    sheet.page_setup.scale = 60
+    sheet.print_title_rows, sheet.print_title_cols = "1:1", "A:A"
 
 
 # ------------------------------------------------------------------------------------------------------ rows as text
@@ -347,13 +353,14 @@ def _rest_for(value: Value, rest_by_type: dict[type, _Rest]) -> _Rest:
 
 def _rests_by_type(column: Column, *, skeleton: _Skeleton, clock: "_WallClock") -> dict[type, _Rest]:
     text = _text_rest(inert_style=skeleton.inert_style)
+    faint_text = _text_rest(inert_style=skeleton.inert_style, style=skeleton.faint_style)
 
     def style(default: str) -> str:
         number_format = column.number_format or default
         return f' s="{skeleton.format_styles[number_format]}"' if number_format else ""
 
     return {
-        str: text,
+        str: (lambda value: faint_text(value) if value in column.faint else text(value)) if column.faint else text,
         int: _instant_rest(style=style(MOMENT_FORMAT), clock=clock, text=text)
         if column.instants
         else partial(_int_rest, style=style(""), text=text),

@@ -186,13 +186,18 @@ def _columns(zone: str) -> Iterator[Column]:
     """In the order of `Listing._row`."""
 
     def moment(title: str) -> Column:
-        return Column(f"{title} ({zone})", width=20, instants=True)
+        return Column(f"{title} ({zone})", width=max(20, len(zone) + 6), instants=True)
+
+    def switch(title: str) -> Column:
+        # Wide enough for the header in two lines, beside the button of the filter.
+        width = max(len(title) / 2, *map(len, title.split())) + 6
+        return Column(title, width=width, faint=frozenset({_("Off")}))
 
     yield Column(_("Name"), width=32)
     yield Column(_("Status"), width=11)
     yield Column(_("Token"), width=25)
     for ability in ABILITIES:
-        yield Column(str(ability.label), width=11)
+        yield switch(str(ability.label))
     yield Column(_("Topic anchor"), width=22)
     yield Column(_("User aliases"), width=18)
     yield moment(_("Activation"))
@@ -201,7 +206,7 @@ def _columns(zone: str) -> Iterator[Column]:
     yield Column(_("Source networks"), width=26)
     yield Column(_("Requests per minute"), width=13, number_format=WHOLE_NUMBER_FORMAT)
     yield Column(_("Caretaker"), width=20)
-    yield Column(_("Switched on"), width=11)
+    yield switch(_("Switched on"))
     yield moment(_("Last used"))
     yield Column(_("Calls in 30 days"), width=12, number_format=WHOLE_NUMBER_FORMAT)
     yield moment(_("Created"))

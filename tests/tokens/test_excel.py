@@ -2,6 +2,7 @@ import io
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -249,6 +250,29 @@ def test_database_that_fails_during_the_download_leaves_no_valid_file(
 
     assert len(b"".join(received)) > 10_000
     assert not zipfile.is_zipfile(io.BytesIO(b"".join(received)))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_held_open_between_two_pages(
+    workspace: Workspace, viewer_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(excel, "_PAGE_ROWS", 1)
+    for name in "ab":
+        issue(workspace, name)
+
+    def write_from_elsewhere() -> None:
+        issue(workspace, "written meanwhile")
+        connection.close()
+
+    rows = Listing.of_viewer(at=timezone.now()).rows(Token.objects.order_by("name"))
+    read = [next(rows)[0]]
+    assert not connection.in_atomic_block
+    with ThreadPoolExecutor() as elsewhere:
+        elsewhere.submit(write_from_elsewhere).result(timeout=10)
+    read += [row[0] for row in rows]
+
+    assert read == ["a", "b"]
+    assert Token.objects.filter(name="written meanwhile").exists()
 
 
 def test_memory_does_not_grow_with_the_tokens(workspace: Workspace, admin_user: User) -> None:
