@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "var" / "test-results"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+UNSAFE_BUT_FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
 
 def main() -> int:
@@ -124,7 +125,7 @@ def postgresql_programs() -> Path | None:
 
 
 @contextmanager
-def postgresql(programs: Path) -> Iterator[str]:
+def postgresql(programs: Path, options: str = UNSAFE_BUT_FAST) -> Iterator[str]:
     """The URL of a new and empty server, reached by a socket in a folder of its own; it is gone afterwards."""
     # PostgreSQL refuses to run as root.
     user = next((name for name in ("postgres", "nobody") if _exists(name)), None) if os.geteuid() == 0 else None
@@ -132,7 +133,6 @@ def postgresql(programs: Path) -> Iterator[str]:
     if user:
         shutil.chown(folder, user)
     data, socket = ("--pgdata", folder / "data"), f"-k {folder} -h ''"
-    unsafe_but_fast = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
     initdb: list[str | Path] = [
         programs / "initdb",
         *data,
@@ -143,7 +143,7 @@ def postgresql(programs: Path) -> Iterator[str]:
     ]
     control: list[str | Path] = [programs / "pg_ctl", *data, "--wait", "--log", folder / "log"]
     try:
-        for command in (initdb, [*control, "--options", f"{socket} {unsafe_but_fast}", "start"]):
+        for command in (initdb, [*control, "--options", f"{socket} {options}", "start"]):
             if not _silently(*command, cwd=folder, user=user):
                 sys.exit(f"PostgreSQL could not be started: {command[0]} failed.")
         yield f"postgres://raven@/postgres?host={folder}"
