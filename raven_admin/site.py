@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import views
 from accounts.access import current_workspace, may
+from accounts.console import ConsoleModelAdmin
 from accounts.forms import SignInForm
 from accounts.models import Membership, Workspace
 from accounts.roles import Action
@@ -70,6 +71,11 @@ class ConsoleSite(AdminSite):
     site_title = "Raven Admin"
     site_header = "Raven Admin"
     login_form = SignInForm
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Only pages made for the console are on it: what other packages bring knows no workspace."""
+        if admin_class is not None and issubclass(admin_class, ConsoleModelAdmin):
+            super().register(model_or_iterable, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and request.user.is_authenticated and current_workspace(request) is not None
