@@ -105,7 +105,7 @@ class Endpoint:
     method: str
     path: str
     ability: str | None
-    """None: any token may call it."""
+    """None: any token may call it, unless `one_of` names some."""
     handle: Callable[..., Answer]
     """Called with the Call, the values of the path by name, and `body` and `query` where there are such."""
     summary: str
@@ -123,6 +123,12 @@ class Endpoint:
     """Whether it heeds If-Match."""
     heeds_bounds: bool = False
     """Whether it lets a token bound to one persona or topic touch only that; all others refuse such a token."""
+    status: int = 200
+    """Of the answer when the call does what it should, for the documents."""
+    one_of: tuple[str, ...] = ()
+    """The abilities of which the body says which one it needs; a token without any of them is refused at once."""
+    rate: rate_limit.Rate | None = None
+    """What a token may call it beside its own requests per minute."""
 
 
 @dataclass(slots=True)
@@ -138,6 +144,8 @@ class Call:
     claim: idempotency.Claim | None = None
     ability: str = ""
     if_match_header: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those of the request, whatever the case their names are written in."""
 
     @property
     def token(self) -> credentials.Credential:
@@ -212,6 +220,10 @@ class GatewayView(APIView):
         if self.endpoint.ability is not None:
             call.ability = self.endpoint.ability
             call.require(self.endpoint.ability)
+        elif self.endpoint.one_of and call.token.abilities.isdisjoint(self.endpoint.one_of):
+            raise AbilityMissing(key=self.endpoint.one_of[0])
+        if self.endpoint.rate is not None:
+            self._take_from_rate(self.endpoint.rate)
 
     def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Decodes the body, does what the endpoint does, and logs it, in one transaction."""
@@ -280,6 +292,16 @@ class GatewayView(APIView):
         if not call.allowance.is_allowed:
             raise RateLimitExceeded(requests_per_minute=limit, retry_after_s=call.allowance.retry_after_s)
 
+    def _take_from_rate(self, rate: rate_limit.Rate) -> None:
+        """The endpoint's own bucket of this token; the answer tells of it only when it is the one that is empty."""
+        call = self.call
+        allowance = rate_limit.take_of_rate(rate, f"{rate.name}:{call.token.owner_id}", now=call.now)
+        if not allowance.is_allowed:
+            call.allowance = allowance
+            raise RateLimitExceeded(
+                requests_per_minute=allowance.requests_per_minute, retry_after_s=allowance.retry_after_s
+            )
+
     def _endpoint(self, method: str) -> Endpoint:
         if not self.endpoints:
             raise EndpointUnknown
@@ -305,13 +327,19 @@ class GatewayView(APIView):
             credential.note_use(at=call.now)
 
 
-def routes(dialect: Dialect, endpoints: Iterable[Endpoint]) -> Sequence[URLPattern]:
-    """The URL patterns of a dialect; its last pattern answers every other address below the dialect's prefix."""
+def routes(dialect: Dialect, endpoints: Iterable[Endpoint], *, slash_is_optional: bool = False) -> Sequence[URLPattern]:
+    """The URL patterns of a dialect; its last pattern answers every other address below the dialect's prefix.
+
+    With `slash_is_optional`, each path also answers with a slash at its end.
+    """
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    ends = ("", "/") if slash_is_optional else ("",)
     patterns = [
-        path(route, GatewayView.as_view(dialect=dialect, endpoints=methods)) for route, methods in by_path.items()
+        path(route + end, GatewayView.as_view(dialect=dialect, endpoints=methods))
+        for end in ends
+        for route, methods in by_path.items()
     ]
     return [*patterns, re_path(r"^.*$", GatewayView.as_view(dialect=dialect))]
 
@@ -327,7 +355,12 @@ def _receive(request: HttpRequest) -> Call:
         # One byte more than allowed tells too large from just right, without reading a flood.
         body=request.read(settings.MAX_BODY_BYTES + 1),
     )
-    return Call(caller=caller, started_at=time.perf_counter(), if_match_header=request.headers.get("If-Match"))
+    return Call(
+        caller=caller,
+        started_at=time.perf_counter(),
+        if_match_header=request.headers.get("If-Match"),
+        headers=request.headers,
+    )
 
 
 def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:

@@ -16,8 +16,17 @@ _TAKE = """
     RETURNING level, was_allowed
 """
 _REFILLED = (
-    "{least}(%(capacity)s, bucket.level + {most}(0, excluded.refilled_at - bucket.refilled_at) * %(capacity)s / 60.0)"
+    "{least}(%(capacity)s, bucket.level + {most}(0, excluded.refilled_at - bucket.refilled_at) * %(per_second)s)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests in so many seconds, counted under a name that several endpoints may share."""
+
+    name: str
+    requests: int
+    window_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +38,41 @@ class Allowance:
     remaining: int
     retry_after_s: int
     """Whole seconds until the next call may go on; 0 when one may now."""
+    window_s: int = 60
+    """The bucket holds as many calls as refill in this time."""
 
     def headers(self) -> dict[str, str]:
         """As draft-ietf-httpapi-ratelimit-headers-10 says."""
-        reset_s = math.ceil((self.requests_per_minute - self.remaining) * 60 / self.requests_per_minute)
+        name = {1: "second", 60: "minute"}.get(self.window_s, "window")
+        quota = self.requests_per_minute * self.window_s // 60
+        reset_s = math.ceil((quota - self.remaining) * 60 / self.requests_per_minute)
         return {
-            "RateLimit-Policy": f'"minute";q={self.requests_per_minute};w=60',
-            "RateLimit": f'"minute";r={self.remaining};t={reset_s}',
+            "RateLimit-Policy": f'"{name}";q={quota};w={self.window_s}',
+            "RateLimit": f'"{name}";r={self.remaining};t={reset_s}',
         }
 
 
-def take(key: str, *, requests_per_minute: int, now: datetime) -> Allowance:
-    """One call is taken from the bucket `key`, which holds a minute's worth and refills all the time."""
+def take_of_rate(rate: Rate, key: str, *, now: datetime) -> Allowance:
+    """One call is taken from the bucket `key`, which holds the rate's requests and refills in its window."""
+    return take(key, requests_per_minute=rate.requests * 60 // rate.window_s, now=now, window_s=rate.window_s)
+
+
+def take(key: str, *, requests_per_minute: int, now: datetime, window_s: int = 60) -> Allowance:
+    """One call is taken from the bucket `key`, which holds what refills in `window_s` and refills all the time."""
     least, most = ("LEAST", "GREATEST") if connection.vendor == "postgresql" else ("MIN", "MAX")
     level = _REFILLED.format(least=least, most=most)
     with connection.cursor() as cursor:
         cursor.execute(
             _TAKE.format(level=level, most=most),
-            {"key": key, "capacity": float(requests_per_minute), "now": now.timestamp(), "yes": True, "no": False},
+            {
+                "key": key,
+                "capacity": requests_per_minute * window_s / 60,
+                "per_second": requests_per_minute / 60,
+                "now": now.timestamp(),
+                "yes": True,
+                "no": False,
+            },
         )
         left, is_allowed = cursor.fetchone()
     wait_s = 0 if left >= 1 else math.ceil((1 - left) * 60 / requests_per_minute)
-    return Allowance(bool(is_allowed), requests_per_minute, int(left), wait_s)
+    return Allowance(bool(is_allowed), requests_per_minute, int(left), wait_s, window_s)
