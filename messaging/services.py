@@ -219,6 +219,15 @@ def add_topic(
     return _make_topic(workspace_id, topic, persona, cause)
 
 
+def add_conversation(*, workspace_id: int, persona: Persona, name: str, cause: Cause) -> Topic:
+    """A new topic of type persona with `persona` exists. Raises TopicExists. Runs in the caller's transaction."""
+    topic = TopicDraft(TopicType.PERSONA, name)
+    found = _find_topic(workspace_id, topic, persona)
+    if found is not None:
+        raise TopicExists(topic_id=found, name=name)
+    return _make_topic(workspace_id, topic, persona, cause)
+
+
 def set_topic_status(*, workspace_id: int, topic_id: int, status: str, cause: Cause) -> Topic:
     """The topic has this status. Raises TopicNotFound and TopicStatusInvalid."""
     if status not in Topic.Status.values:

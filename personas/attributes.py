@@ -66,3 +66,13 @@ def _boolean(given: Any) -> str:
     if text in _FALSE:
         return "false"
     raise ValueError("takes true or false.")
+
+
+def json_value(type: str, stored: str) -> str | int | float | bool:
+    """An attribute's stored text as the JSON value of its type; dates stay text."""
+    if type == "boolean":
+        return stored == "true"
+    if type == "number":
+        number = float(stored)
+        return int(stored) if "." not in stored and len(stored) < 16 else number
+    return stored

@@ -130,17 +130,20 @@ def update_persona(
     persona_id: int,
     draft: PersonaDraft = PersonaDraft(),
     contacts: Sequence[ContactDraft] = (),
+    changed_contacts: Mapping[int, str] | None = None,
     version: int | None = None,
     cause: Cause,
 ) -> Persona:
     """The persona has these values and, beside its own, these contacts; a call that changes nothing leaves no trace.
 
+    `changed_contacts` has new keys for contacts of the persona, by their ids; the messages to them stay with them.
     `version` is the one the caller saw, None to change whatever is there. Raises PersonaNotFound, VersionConflict and
     the errors of `add_persona`.
     """
     with transaction.atomic():
         persona = _locked(workspace.pk, persona_id, version)
         changes = _apply_fields(persona, draft) + _apply_attributes(persona, draft.attributes)
+        changes += _change_contacts(persona, changed_contacts or {}, country=workspace.country)
         changes += _add_contacts(persona, contacts, country=workspace.country)
         if changes:
             Persona.objects.filter(pk=persona.pk).update(version=F("version") + 1, updated_at=cause.at)
@@ -226,6 +229,29 @@ def _apply_attributes(persona: Persona, values: Mapping[str, Any]) -> list[Chang
         else:
             AttributeValue.objects.update_or_create(persona=persona, definition=definition, defaults={"value": new})
         changes.append((f"attribute:{key}", old, new))
+    return changes
+
+
+def _change_contacts(persona: Persona, keys: Mapping[int, str], *, country: str) -> list[Change]:
+    changes = []
+    for index, contact in enumerate(persona.contacts.filter(pk__in=keys)):
+        key, old = keys[contact.pk], contact.normalized
+        try:
+            contact.normalized = normalise(contact.type, key, country=country)
+        except ContactKeyInvalid as error:
+            raise ContactRefused(index, str(error)) from None
+        if contact.normalized == old:
+            continue
+        contact.key = key
+        try:
+            with transaction.atomic():
+                contact.save(update_fields=["key", "normalized"])
+        except IntegrityError:
+            owner = Contact.objects.select_related("persona").get(
+                workspace=persona.workspace_id, type=contact.type, normalized=contact.normalized
+            )
+            raise ContactTaken(index, contact.type, key, owner.persona_id, owner.persona.name) from None
+        changes.append((f"contact:{contact.type}", old, contact.normalized))
     return changes
 
 

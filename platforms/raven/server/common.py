@@ -6,9 +6,10 @@ from typing import Any
 from accounts.models import Workspace
 from messaging.models import Location, Message, Topic
 from messaging.services import TopicDraft
+from personas.attributes import json_value
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
-from personas.models import AttributeType, Persona
+from personas.models import Persona
 from platforms.raven.server import wire
 from tokens.gateway import Answer, Call
 
@@ -58,7 +59,7 @@ def persona_data(persona: Persona) -> wire.PersonaData:
         gender=persona.gender,
         birthday=persona.birthday,
         notes=persona.notes,
-        attribute={v.definition.key: _typed(v.definition.type, v.value) for v in persona.attributes.all()},
+        attribute={v.definition.key: json_value(v.definition.type, v.value) for v in persona.attributes.all()},
         contact=[
             wire.ContactData(id=c.pk, type=c.type, name=c.label, key=c.key, normalized=c.normalized)
             for c in persona.contacts.all()
@@ -108,13 +109,3 @@ def location_data(location: Location) -> wire.LocationData:
         is_open=location.is_open,
         version=location.version,
     )
-
-
-def _typed(type: str, value: str) -> str | int | float | bool:
-    """An attribute's stored text as the JSON value of its type; dates stay text."""
-    if type == AttributeType.BOOLEAN:
-        return value == "true"
-    if type == AttributeType.NUMBER:
-        number = float(value)
-        return int(value) if "." not in value and len(value) < 16 else number
-    return value
