@@ -45,10 +45,12 @@ function utcOf(text, zone) {
 
 for (const output of document.querySelectorAll("[data-utc-of]")) {
   const input = document.getElementById(output.dataset.utcOf);
-  input.addEventListener("input", () => {
+  const show = () => {
     const moment = input.value ? utcOf(input.value, output.dataset.zone) : null;
     output.textContent = moment ? `${moment.toISOString().slice(0, 19).replace("T", " ")} UTC` : output.dataset.empty;
-  });
+  };
+  input.addEventListener("input", show);
+  show();
 }
 
 // ---------------------------------------------------------------- permissions: many switches at once

@@ -116,7 +116,9 @@ def shown(field: str, text: str) -> Shown:
 
 
 def status_reason(token: Token) -> Text:
-    """One sentence on why the token is refused, or will be; empty while it simply works."""
+    """One sentence on why the token is refused, or will be; empty while it simply works, or ends as it was meant to."""
+    if token.status == Status.EXPIRING and token.replaced_by_id:
+        return ""
     return {
         Status.REVOKED: _("This token was revoked: every call is refused, and nothing can be changed any more."),
         Status.DISABLED: _("This token is switched off: every call is refused until it is switched on again."),

@@ -1,11 +1,13 @@
 """From a name to the secret, which is shown once and kept nowhere."""
 
 import re
+import threading
 from collections.abc import Callable
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.core import serializers
+from django.db import connection
 from django.test import Client
 
 from accounts.models import User, Workspace
@@ -178,4 +180,27 @@ def test_rotation_with_an_overlap_that_is_not_offered_is_refused(admin_client: C
     page = admin_client.post(url("rotate", token), data)
 
     assert "Select a valid choice" in page.text
+    assert Token.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_same_form_sent_twice_at_once_makes_one_token(admin_user: User, url: Url) -> None:
+    client = Client()
+    client.force_login(admin_user)
+    data = {"name": "Till", "nonce": nonce_of(client, url("add"))}
+    start = threading.Barrier(2)
+
+    def send() -> None:
+        other = Client()
+        other.cookies = client.cookies
+        start.wait()
+        other.post(url("add"), data)
+        connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
     assert Token.objects.count() == 1
