@@ -38,9 +38,7 @@ def test_new_person_can_sign_in_and_has_the_role(workspace: Workspace, client: C
 
 def test_username_of_somebody_elsewhere_is_refused_in_any_letters(workspace: Workspace, viewer_user: User) -> None:
     with pytest.raises(UsernameTaken):
-        add_new_person(
-            workspace=workspace, username="CITRA", full_name="", email="", password=GOOD, role=Role.VIEWER
-        )
+        add_new_person(workspace=workspace, username="CITRA", full_name="", email="", password=GOOD, role=Role.VIEWER)
 
 
 def test_new_person_with_a_weak_password_is_refused(workspace: Workspace) -> None:
@@ -50,21 +48,19 @@ def test_new_person_with_a_weak_password_is_refused(workspace: Workspace) -> Non
     assert not User.objects.filter(username="dewi").exists()
 
 
-def test_existing_person_is_added_by_username_and_email_together(
-    other_workspace: Workspace, viewer_user: User
-) -> None:
+def test_existing_person_is_added_by_username_and_email_together(other_workspace: Workspace, viewer_user: User) -> None:
     User.objects.filter(pk=viewer_user.pk).update(email="Citra@example.org")
 
-    made = add_existing_person(
-        workspace=other_workspace, username="Citra", email="citra@EXAMPLE.org", role=Role.VIEWER
-    )
+    made = add_existing_person(workspace=other_workspace, username="Citra", email="citra@EXAMPLE.org", role=Role.VIEWER)
 
     assert (made.user, made.workspace) == (viewer_user, other_workspace)
     viewer_user.refresh_from_db()
     assert viewer_user.check_password("correct horse battery")
 
 
-@pytest.mark.parametrize(("username", "email"), [("citra", "other@example.org"), ("nobody", "c@example.org"), ("ayu", "")])
+@pytest.mark.parametrize(
+    ("username", "email"), [("citra", "other@example.org"), ("nobody", "c@example.org"), ("ayu", "")]
+)
 def test_account_of_which_only_half_is_known_is_not_told_from_none(
     other_workspace: Workspace, admin_user: User, viewer_user: User, username: str, email: str
 ) -> None:
@@ -105,7 +101,9 @@ def test_admin_is_demoted_and_removed_when_there_is_another(admin_user: User, vi
     assert User.objects.filter(username="ayu").exists()
 
 
-def test_admins_of_other_workspaces_do_not_count(admin_user: User, other_workspace: Workspace, viewer_user: User) -> None:
+def test_admins_of_other_workspaces_do_not_count(
+    admin_user: User, other_workspace: Workspace, viewer_user: User
+) -> None:
     Membership.objects.create(workspace=other_workspace, user=viewer_user, role=Role.ADMIN)
 
     with pytest.raises(LastAdmin):

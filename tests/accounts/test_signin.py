@@ -147,7 +147,9 @@ def test_new_password_must_be_good_and_ends_other_sessions(client: Client, viewe
     for browser in (client, elsewhere):
         browser.force_login(viewer_user, backend="django.contrib.auth.backends.ModelBackend")
 
-    weak = client.post(change, {"old_password": PASSWORD, "new_password1": "password123", "new_password2": "password123"})
+    weak = client.post(
+        change, {"old_password": PASSWORD, "new_password1": "password123", "new_password2": "password123"}
+    )
     good = client.post(
         change, {"old_password": PASSWORD, "new_password1": "a long new phrase", "new_password2": "a long new phrase"}
     )

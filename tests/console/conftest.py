@@ -55,8 +55,10 @@ def make_message(topic: Topic, persona: Persona, sender: User, text: str = "Your
     return message
 
 
-def make_call(workspace: Workspace | None, *, token: Token | None, request_id: str = REQUEST_ID, **changes: Any) -> Any:
-    values = {
+def make_call(
+    workspace: Workspace | None, *, token: Token | None, request_id: str = REQUEST_ID, **changes: Any
+) -> RequestLogEntry:
+    values: dict[str, Any] = {
         "request_id": request_id,
         "received_at": datetime.now(UTC) - timedelta(minutes=5),
         "workspace": workspace,
@@ -71,4 +73,5 @@ def make_call(workspace: Workspace | None, *, token: Token | None, request_id: s
         "request_body": '{"text": "Hello"}',
         "response_body": '{"message": "Unauthorized"}',
     }
-    return RequestLogEntry.objects.create(**(values | changes))
+    entry: RequestLogEntry = RequestLogEntry.objects.create(**(values | changes))
+    return entry

@@ -1,0 +1,100 @@
+from datetime import datetime, timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import User, Workspace
+from raven_admin import dashboard
+from tests.console.conftest import make_call
+from tokens.models import Token
+from tokens.services import COMMAND_LINE, Configuration, issue_token
+
+pytestmark = pytest.mark.django_db
+INDEX = reverse("admin:index")
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def call(token: Token, number: int, *, at: datetime, status: int, code: str = "") -> None:
+    make_call(token.workspace, token=token, request_id=f"req_{number:026d}", received_at=at, status=status, code=code)
+
+
+def test_calls_of_24_hours_are_counted_and_refusals_named(token: Token, now: datetime) -> None:
+    call(token, 1, at=now - timedelta(hours=25), status=401, code="token_expired")
+    call(token, 2, at=now - timedelta(hours=23), status=401, code="token_expired")
+    call(token, 3, at=now - timedelta(hours=2), status=403, code="ability_missing")
+    call(token, 4, at=now - timedelta(hours=1), status=403, code="ability_missing")
+    call(token, 5, at=now, status=200)
+
+    recent = dashboard.recent_calls(token.workspace, at=now)
+
+    assert recent == dashboard.RecentCalls(4, 3, [("ability_missing", 2), ("token_expired", 1)], is_cut=False)
+
+
+def test_counting_looks_at_a_bounded_number_of_calls(
+    token: Token, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "CALLS_AT_MOST", 3)
+    for number in range(5):
+        call(token, number, at=now, status=200)
+
+    recent = dashboard.recent_calls(token.workspace, at=now)
+
+    assert (recent.total, recent.is_cut) == (3, True)
+
+
+def test_tokens_that_end_soon_are_listed_soonest_first(workspace: Workspace, now: datetime) -> None:
+    for days in (40, 20, 3, *range(4, 9)):
+        configuration = Configuration(name=f"{days} days", expires_at=now + timedelta(days=days))
+        issue_token(workspace=workspace, configuration=configuration, by=COMMAND_LINE)
+
+    shown, count = dashboard.expiring_tokens(workspace, at=now)
+
+    assert [token.name for token in shown] == ["3 days", "4 days", "5 days", "6 days", "7 days"]
+    assert count == 7
+
+
+def test_new_admin_is_told_what_to_do_next_and_a_viewer_is_not(admin_user: User) -> None:
+    page = signed_in(admin_user).get(INDEX).content.decode()
+
+    assert "Issue your first token" in page
+    assert reverse("admin:tokens_token_add") in page
+
+
+def test_viewer_is_offered_nothing_that_they_may_not_do(viewer_user: User) -> None:
+    page = signed_in(viewer_user).get(INDEX).content.decode()
+
+    assert "Issue your first token" not in page
+    assert reverse("admin:tokens_token_add") not in page
+    assert "Workspace settings" not in page
+
+
+def test_steps_go_away_when_they_are_done(admin_user: User, viewer_user: User, token: Token, now: datetime) -> None:
+    call(token, 1, at=now, status=200)
+
+    page = signed_in(admin_user).get(INDEX).content.decode()
+
+    assert "Getting started" not in page
+
+
+def test_pro_that_is_off_is_the_first_thing_one_reads(viewer_user: User, workspace: Workspace) -> None:
+    Workspace.objects.filter(pk=workspace.pk).update(pro_is_on=False)
+
+    assert "Pro is off" in signed_in(viewer_user).get(INDEX).content.decode()
+
+
+def test_overview_takes_a_handful_of_queries_however_much_there_is(
+    admin_user: User, token: Token, now: datetime, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(30):
+        call(token, number, at=now, status=200)
+    client = signed_in(admin_user)
+
+    with django_assert_max_num_queries(14):
+        client.get(INDEX)
