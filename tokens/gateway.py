@@ -327,6 +327,17 @@ class GatewayView(APIView):
             credential.note_use(at=call.now)
 
 
+def refusal_headers(error: RavenError) -> dict[str, str]:
+    """The headers that HTTP itself asks for beside the status of this refusal, in any dialect."""
+    if isinstance(error, RateLimitExceeded):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": error.allowed}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
 def routes(dialect: Dialect, endpoints: Iterable[Endpoint], *, slash_is_optional: bool = False) -> Sequence[URLPattern]:
     """The URL patterns of a dialect; its last pattern answers every other address below the dialect's prefix.
 

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from accounts.models import Workspace
 from messaging.models import Location, Message, Topic
 from messaging.services import TopicDraft
 from personas.attributes import json_value
-from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
 from personas.models import Persona
 from platforms.raven.server import wire
-from tokens.gateway import Answer, Call
+from tokens.gateway import Answer
 
 
 def said(data: Any, notification: str, *, version: int | None = None) -> Answer:
@@ -23,15 +21,6 @@ def said(data: Any, notification: str, *, version: int | None = None) -> Answer:
 def listed(data: Sequence[Any], notification: str, *, next: str | None) -> Answer:
     """The success body of one page of a list."""
     return Answer({"data": data, "notification": notification, "next": next})
-
-
-def cause_of(call: Call) -> Cause:
-    return Cause(actor_label=f"token {call.token.name}", at=call.now, request_id=call.caller.request_id)
-
-
-def workspace_of(call: Call) -> Workspace:
-    found: Workspace = Workspace.objects.get(pk=call.token.workspace_id)
-    return found
 
 
 def contact_drafts(contacts: Sequence[wire.Contact]) -> list[ContactDraft]:

@@ -34,8 +34,8 @@ from personas.services import (
     VersionConflict,
 )
 from raven_admin.errors import RavenError
-from tokens.gateway import STATUS_OF, Answer
-from tokens.refusals import MethodNotAllowed, ProInactive, RateLimitExceeded, TokenNotFound, Unauthorized
+from tokens.gateway import STATUS_OF, Answer, refusal_headers
+from tokens.refusals import ProInactive, TokenNotFound, Unauthorized
 from tokens.services import (
     AbilityNotHeld,
     TokenAlreadyRotated,
@@ -128,18 +128,8 @@ class RavenDialect:
             "request_id": request_id,
             "errors": [{"path": path, "message": str(error)}],
         }
-        return Answer(body, status=status, headers=_headers(error))
+        return Answer(body, status=status, headers=refusal_headers(error))
 
 
 def _of_class(table: dict[type[RavenError], _T], error: RavenError) -> _T | None:
     return next((table[kind] for kind in type(error).__mro__ if kind in table), None)
-
-
-def _headers(error: RavenError) -> dict[str, str]:
-    if isinstance(error, RateLimitExceeded):
-        return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, MethodNotAllowed):
-        return {"Allow": error.allowed}
-    if isinstance(error, Unauthorized):
-        return {"WWW-Authenticate": "Bearer"}
-    return {}

@@ -31,10 +31,10 @@ from messaging.templates import (
 )
 from personas.matching import ContactTypeInvalid, RecipientAmbiguous, RecipientContactInvalid, RecipientRepeated
 from personas.services import PersonaNotFound, get_persona
+from platforms.calls import cause_of
 from platforms.paging import page_after
 from platforms.raven.server import wire
 from platforms.raven.server.common import (
-    cause_of,
     listed,
     message_data,
     recipient_drafts,

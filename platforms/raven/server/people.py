@@ -22,10 +22,11 @@ from personas.services import (
     get_persona,
     update_persona,
 )
+from platforms.calls import cause_of, workspace_of
 from platforms.exports import MEDIA_TYPES, Cell, Export, answer_with_file
 from platforms.paging import page_after
 from platforms.raven.server import wire
-from platforms.raven.server.common import cause_of, contact_drafts, listed, persona_data, said, workspace_of
+from platforms.raven.server.common import contact_drafts, listed, persona_data, said
 from tokens.gateway import Answer, Call, Endpoint
 
 _ATTRIBUTE_REFUSALS = (AttributeUnknown, AttributeValueInvalid)

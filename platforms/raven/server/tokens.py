@@ -15,9 +15,10 @@ from accounts.models import User
 from messaging.models import Topic, TopicType
 from messaging.services import TopicNotFound, UserNotFound
 from personas.services import PersonaNotFound, VersionConflict, get_persona
+from platforms.calls import workspace_of
 from platforms.paging import page_after
 from platforms.raven.server import wire
-from platforms.raven.server.common import listed, said, workspace_of
+from platforms.raven.server.common import listed, said
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITIES
 from tokens.gateway import Answer, Call, Endpoint
