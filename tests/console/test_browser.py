@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -128,20 +129,20 @@ def test_pages_without_the_console_break_no_rule(
         page.goto(live_server.url + login)
         page.fill("[name=username]", "budi")
         page.fill("[name=password]", "wrong")
-        page.click("button:has-text('Sign in')")
+        _send(page, "Sign in")
     watched.look("locked out")
     assert page.locator("h1").inner_text() == "Too many wrong passwords"
     page.goto(live_server.url + login)
     page.fill("[name=username]", "nobody")
     page.fill("[name=password]", "wrong")
-    page.click("button:has-text('Sign in')")
+    _send(page, "Sign in")
     watched.look("wrong password")
     _signed_in(context, live_server.url, viewer_user)
     watched.check("/console/nowhere/", status=404)
     watched.check(reverse("admin:accounts_membership_add"), status=403)
     Membership.objects.filter(user=viewer_user).delete()
     watched.check(login, status=403)
-    page.click("button:has-text('Sign out')")
+    _send(page, "Sign out")
     watched.look("signed out")
 
     assert page.locator("h1").inner_text() == "You are signed out"
@@ -206,24 +207,31 @@ def test_person_signs_in_and_out_in_the_browser(browser: Browser, live_server: A
 
     page.fill("[name=username]", admin_user.username)
     page.fill("[name=password]", PASSWORD)
-    page.click("button:has-text('Sign in')")
+    _send(page, "Sign in")
 
     assert page.url == live_server.url + reverse("admin:profile")
     page.locator(".topbar details > summary").click()
-    page.click("button:has-text('Sign out')")
+    _send(page, "Sign out")
     assert page.locator("h1").inner_text() == "You are signed out"
     page.goto(live_server.url + reverse("admin:index"))
     assert page.locator("h1").inner_text() == "Sign in"
     context.close()
 
 
-_LISTS = (
-    "tokens_token_changelist",
-    "tokens_requestlogentry_changelist",
-    "personas_persona_changelist",
-    "messaging_message_changelist",
-    "messaging_topic_changelist",
-    "accounts_membership_changelist",
+_LISTS = [
+    f"{model._meta.app_label}_{model._meta.model_name}_changelist"
+    for model in admin.site._registry
+    if model is not Workspace
+]
+
+
+_ADDED = (
+    "tokens_token",
+    "accounts_membership",
+    "accounts_workspace",
+    "messaging_template",
+    "messaging_location",
+    "personas_attributedefinition",
 )
 
 
@@ -238,7 +246,7 @@ def _pages(
         reverse("admin:search") + "?q=a",
         reverse("admin:messaging_message_changelist") + "?q=order&direction__exact=outgoing&per_page=10",
         reverse("admin:messaging_message_changelist") + "?q=matches+nothing",
-        *(reverse(f"admin:{name}_add") for name in ("tokens_token", "accounts_membership", "accounts_workspace")),
+        *(reverse(f"admin:{name}_add") for name in _ADDED),
         reverse("admin:accounts_workspace_changelist"),
         reverse("admin:tokens_requestlogentry_change", args=[call.request_id]),
         *(
@@ -265,3 +273,9 @@ def _signed_in(context: BrowserContext, root: str, user: User) -> BrowserContext
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     context.add_cookies([{"name": "session", "value": client.cookies["session"].value, "url": root}])
     return context
+
+
+def _send(page: Page, button: str) -> None:
+    """Clicks a button that leads to another page, and waits for that."""
+    with page.expect_navigation():
+        page.click(f"button:has-text('{button}')")
