@@ -1,9 +1,11 @@
 import io
+import re
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -197,6 +199,18 @@ def test_response_is_a_download_that_nobody_keeps(token: Token, download: Downlo
         "Cache-Control": "private, no-store",
         "X-Accel-Buffering": "no",
     }
+
+
+def test_document_describes_each_column(token: Token, project: Path) -> None:
+    document = (project / "docs" / "excel.md").read_text(encoding="utf-8")
+    labels = {str(ability.label) for ability in ABILITIES}
+
+    titles = [column.title.removesuffix(" (UTC)") for column in Listing.of_viewer(at=timezone.now()).columns]
+
+    described = re.findall(r"^\| ([^|]+) \|", document, re.MULTILINE)[2:]
+    assert [title for title in titles if title not in labels] == [
+        title for line in described if line != "one for each ability" for title in line.split(", ")
+    ]
 
 
 def test_listing_is_read_by_another_program_too(token: Token, download: Download) -> None:
