@@ -1,8 +1,10 @@
 """Which workspace a signed-in person works in, and what they may do there."""
 
+import zoneinfo
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Action
@@ -38,6 +40,15 @@ def switch_workspace(request: HttpRequest, workspace: Workspace) -> None:
     if current_workspace(request) != workspace:
         request.session[_SESSION_KEY] = workspace.pk
         request._current_workspace = workspace  # type: ignore[attr-defined]
+        timezone.activate(viewer_zone(request))
+
+
+def viewer_zone(request: HttpRequest) -> zoneinfo.ZoneInfo:
+    """The zone that pages show times in: the viewer's own, or else that of their current workspace."""
+    if not request.user.is_authenticated:
+        return zoneinfo.ZoneInfo("UTC")
+    workspace = current_workspace(request)
+    return zoneinfo.ZoneInfo(request.user.time_zone or (workspace.time_zone if workspace else "UTC"))
 
 
 def _memberships(user: User) -> dict[int, Membership]:

@@ -117,6 +117,11 @@ class ConsoleModelAdmin(ModelAdmin):  # type: ignore[type-arg]
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ConsoleChangeList
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only the list's own filters: a look-up of any field would let a viewer guess at what is not shown."""
+        own = {getattr(entry, "parameter_name", entry) for entry in self.list_filter}
+        return any(lookup == name or lookup.startswith(f"{name}__") for name in own)
+
     def list_buttons(self, request: HttpRequest, changelist: ChangeList) -> list[ListButton]:
         """What stands at the right of the list's title; by default a button that adds a row."""
         if not self.has_add_permission(request):

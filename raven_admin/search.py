@@ -1,21 +1,20 @@
-"""The search box of every page: a request id leads straight to its call, anything else to tokens, people and topics."""
+"""The search box of every page: what it finds of tokens, people and topics."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model, QuerySet
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User, Workspace
+from accounts.models import Workspace
 from messaging.models import Topic
 from personas.models import Persona
 from personas.search import search_personas
-from tokens.console.listing import public_id_in, request_id_in, search_tokens
-from tokens.models import RequestLogEntry, Token
+from tokens.console.listing import search_tokens
+from tokens.models import Token
 
 FOUND_AT_MOST = 10
 
@@ -37,24 +36,9 @@ class Group:
     more_url: str
 
 
-def exact_address(text: str, *, user: User | AnonymousUser) -> str:
-    """The page of the one call or token that `text` names exactly, in any workspace of `user`; else empty."""
-    if request_id := request_id_in(text):
-        calls = RequestLogEntry.objects.filter(request_id=request_id)
-        if not user.is_superuser:
-            calls = calls.filter(workspace__in=Workspace.objects.of(user))
-        if calls.exists():
-            return reverse("admin:tokens_requestlogentry_change", args=[request_id])
-    if public_id := public_id_in(text):
-        token = Token.objects.filter(public_id=public_id, workspace__in=Workspace.objects.of(user)).first()
-        if token is not None:
-            return reverse("admin:tokens_token_change", args=[token.pk])
-    return ""
-
-
 def search(text: str, *, workspace: Workspace) -> list[Group]:
     """Tokens, personas and topics of the workspace that `text` fits; kinds without any are left out."""
-    tokens = search_tokens(Token.objects.filter(workspace=workspace), text).order_by("-id")
+    tokens = search_tokens(Token.objects.lasting().filter(workspace=workspace), text).order_by("-id")
     personas = search_personas(Persona.objects.filter(workspace=workspace), text, workspace=workspace)
     topics = Topic.objects.filter(workspace=workspace, name__icontains=text).order_by("-id")
     groups = [

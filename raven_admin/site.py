@@ -23,6 +23,7 @@ from accounts.forms import SignInForm
 from accounts.models import Membership, Workspace
 from accounts.roles import Action
 from raven_admin import dashboard, search
+from tokens.console.listing import exact_address
 from tokens.secrets import mask_tokens
 
 
@@ -122,7 +123,7 @@ class ConsoleSite(AdminSite):
         if (masked := mask_tokens(text)) != text:
             # A secret has no place in an address; what is left of it still finds its token.
             return redirect(f"{reverse('admin:search')}?{urlencode({'q': masked})}")
-        if address := search.exact_address(text, user=request.user):
+        if address := exact_address(text, user=request.user):
             return redirect(address)
         workspace = current_workspace(request)
         assert workspace is not None  # noqa: S101 - admin_view lets nobody in without one

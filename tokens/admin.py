@@ -13,7 +13,6 @@ from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -88,26 +87,13 @@ class _ListAdmin(WorkspaceModelAdmin):
             messages.warning(request, gettext("There is no such filter or page. Here is the whole list."))
             return redirect(request.path)
         text = request.GET.get(SEARCH_VAR, "")
-        if address := self._address_of(request, text):
+        if address := listing.exact_address(text, user=request.user):
             return redirect(address)
         if mask_tokens(text) != text:
             masked = request.GET.copy()
             masked[SEARCH_VAR] = mask_tokens(text)
             return redirect(f"{request.path}?{urlencode(masked, doseq=True)}")
         return super().changelist_view(request, extra_context)
-
-    def _address_of(self, request: HttpRequest, text: str) -> str | None:
-        """Where a pasted request id or token leads; None when `text` is neither, or of nothing the person may see."""
-        if request_id := listing.request_id_in(text):
-            calls = self.admin_site.get_model_admin(RequestLogEntry).get_queryset(request)
-            if calls.filter(request_id=request_id).exists():
-                return reverse("admin:tokens_requestlogentry_change", args=[request_id])
-        if public_id := listing.public_id_in(text):
-            tokens = self.admin_site.get_model_admin(Token).get_queryset(request)
-            owner = Coalesce("parent_id", "pk")  # of a temporary token, the one it was derived from
-            if token := tokens.filter(pk__in=Token.objects.filter(public_id=public_id).values(owner=owner)).first():
-                return reverse("admin:tokens_token_change", args=[token.pk])
-        return None
 
 
 @admin.register(Token)

@@ -147,7 +147,7 @@ def test_filter_in_the_address_reaches_no_other_workspace_and_no_password(
 
     for model in (Persona, Topic, Message, Membership):
         page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-        assert client.get(page, {"workspace__id__exact": other.pk}).context["cl"].result_count == 0, model
+        assert client.get(page, {"workspace__id__exact": other.pk}).status_code == 400, model
     people = reverse("admin:accounts_membership_changelist")
     assert client.get(people, {"user__password__startswith": "p"}).status_code == 400
 

@@ -7,15 +7,18 @@ from typing import Any
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
 from accounts.console import WorkspaceChangeList
+from accounts.models import User, Workspace
 from tokens.abilities import ABILITIES
 from tokens.models import RequestLogEntry, Status, Token
 from tokens.secrets import mask_tokens
@@ -214,13 +217,18 @@ def search_calls(calls: QuerySet[RequestLogEntry], text: str) -> QuerySet[Reques
         return calls.filter(request_id=text)
 
 
-def request_id_in(text: str) -> str | None:
-    """The request id that `text` holds, as it may be pasted with words around it."""
-    match = _REQUEST_ID.search(text.lower())
-    return match.group() if match else None
+def exact_address(text: str, *, user: User | AnonymousUser) -> str:
+    """The page of the one call or token that `text` holds, in any workspace of `user`; empty when there is none.
 
-
-def public_id_in(text: str) -> str | None:
-    """The public id of the token that `text` holds, whole or masked."""
-    match = _PUBLIC_ID.search(text)
-    return match.group(1) if match else None
+    A temporary token leads to the one it was derived from. Calls of no workspace are a superuser's.
+    """
+    seen = Workspace.objects.of(user)
+    if match := _REQUEST_ID.search(text.lower()):
+        calls = RequestLogEntry.objects.filter(request_id=match.group())
+        if (calls if user.is_superuser else calls.filter(workspace__in=seen)).exists():
+            return reverse("admin:tokens_requestlogentry_change", args=[match.group()])
+    if match := _PUBLIC_ID.search(text):
+        found = Token.objects.filter(public_id=match.group(1), workspace__in=seen)
+        if token_id := found.values_list(Coalesce("parent_id", "pk"), flat=True).first():
+            return reverse("admin:tokens_token_change", args=[token_id])
+    return ""
