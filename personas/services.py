@@ -70,6 +70,7 @@ class ContactRefused(RavenError):
     contact_index: int
     problem: str
     field: str = "key"
+    type: str = ""
 
 
 @dataclass(eq=False)
@@ -130,13 +131,14 @@ def update_persona(
     persona_id: int,
     draft: PersonaDraft = PersonaDraft(),
     contacts: Sequence[ContactDraft] = (),
-    changed_contacts: Mapping[int, str] | None = None,
+    changed_contacts: Mapping[int, str | None] | None = None,
     version: int | None = None,
     cause: Cause,
 ) -> Persona:
     """The persona has these values and, beside its own, these contacts; a call that changes nothing leaves no trace.
 
     `changed_contacts` has new keys for contacts of the persona, by their ids; the messages to them stay with them.
+    None takes the contact away, and with it that messages went to it.
     `version` is the one the caller saw, None to change whatever is there. Raises PersonaNotFound, VersionConflict and
     the errors of `add_persona`.
     """
@@ -164,10 +166,14 @@ def delete_persona(*, workspace: Workspace, persona_id: int, version: int | None
         events.record(workspace_id=workspace.pk, kind="persona.deleted", data={"persona": persona_id}, at=cause.at)
 
 
-def get_persona(*, workspace_id: int, persona_id: int) -> Persona:
-    """The persona with its contacts and attributes at hand. Raises PersonaNotFound."""
+def get_persona(*, workspace_id: int, persona_id: int, lock: bool = False) -> Persona:
+    """The persona with its contacts and attributes at hand; with `lock`, nobody changes it before the transaction ends.
+
+    Raises PersonaNotFound.
+    """
+    personas = Persona.objects.select_for_update() if lock else Persona.objects.all()
     found = (
-        Persona.objects.filter(workspace=workspace_id, pk=persona_id)
+        personas.filter(workspace=workspace_id, pk=persona_id)
         .prefetch_related("contacts", "attributes__definition")
         .first()
     )
@@ -232,14 +238,18 @@ def _apply_attributes(persona: Persona, values: Mapping[str, Any]) -> list[Chang
     return changes
 
 
-def _change_contacts(persona: Persona, keys: Mapping[int, str], *, country: str) -> list[Change]:
+def _change_contacts(persona: Persona, keys: Mapping[int, str | None], *, country: str) -> list[Change]:
     changes = []
     for index, contact in enumerate(persona.contacts.filter(pk__in=keys)):
         key, old = keys[contact.pk], contact.normalized
+        if key is None:
+            contact.delete()
+            changes.append((f"contact:{contact.type}", old, ""))
+            continue
         try:
             contact.normalized = normalise(contact.type, key, country=country)
         except ContactKeyInvalid as error:
-            raise ContactRefused(index, str(error)) from None
+            raise ContactRefused(index, str(error), type=contact.type) from None
         if contact.normalized == old:
             continue
         contact.key = key
@@ -263,11 +273,11 @@ def _add_contacts(persona: Persona, drafts: Sequence[ContactDraft], *, country: 
     for index, draft in enumerate(drafts):
         if draft.type not in ContactType.values:
             problem = f"“{draft.type}” is no type of contact. The types are: {', '.join(ContactType.values)}."
-            raise ContactRefused(index, problem, "type")
+            raise ContactRefused(index, problem, "type", draft.type)
         try:
             normalized = normalise(draft.type, draft.key, country=country)
         except ContactKeyInvalid as error:
-            raise ContactRefused(index, str(error)) from None
+            raise ContactRefused(index, str(error), type=draft.type) from None
         key = {"workspace_id": persona.workspace_id, "type": draft.type, "normalized": normalized}
         owner = Contact.objects.filter(**key).select_related("persona").first()
         if owner is None:

@@ -179,8 +179,20 @@ class Call:
         if bound and not endpoint.heeds_bounds:
             raise TokenBound(kind="persona" if self.token.bound_persona_id is not None else "topic")
 
+    @property
+    def only_persona(self) -> int | None:
+        """The one persona that the token may touch, None for any; raises TokenBound when it is bound to a topic."""
+        if self.token.bound_topic_id is not None:
+            raise TokenBound(kind="topic")
+        return self.token.bound_persona_id
+
     def check_persona(self, persona_id: int) -> None:
-        """Raises TokenBound when the token is bound to another persona."""
+        """Raises TokenBound when the token is bound to another persona, or to a topic."""
+        if self.only_persona not in {None, persona_id}:
+            raise TokenBound(kind="persona")
+
+    def check_party(self, persona_id: int | None) -> None:
+        """Raises TokenBound when the token is bound to a persona and the conversation is not with that one."""
         if self.token.bound_persona_id not in {None, persona_id}:
             raise TokenBound(kind="persona")
 
@@ -399,7 +411,7 @@ def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> m
 
 
 def _object(members: list[tuple[str, Any]]) -> None:
-    """Raises BodyInvalid when a name stands twice: which of the two values counts, every program decides differently."""
+    """Raises BodyInvalid when a name stands twice: which of its values counts, programs decide differently."""
     seen: set[str] = set()
     for name, _value in members:
         if name in seen:

@@ -102,7 +102,7 @@ class TokenChangedMeanwhile(RavenError):
 
 @dataclass(eq=False)
 class TokenIsTemporary(RavenError):
-    """A temporary token can't mint others."""
+    """A temporary token can't mint, change or rotate others."""
 
     code: ClassVar[str] = "token_is_temporary"
 

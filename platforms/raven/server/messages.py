@@ -66,7 +66,7 @@ def template_send(call: Call, body: wire.TemplateSend) -> Answer:
 
 
 def message_add(call: Call, body: wire.MessageAdd) -> Answer:
-    call.check_persona(body.persona)
+    call.check_party(body.persona)
     message = receive_message(
         workspace_id=call.token.workspace_id,
         persona=get_persona(workspace_id=call.token.workspace_id, persona_id=body.persona),
@@ -96,8 +96,7 @@ def topic_status(call: Call, body: wire.TopicStatus) -> Answer:
     topic = set_topic_status(
         workspace_id=call.token.workspace_id, topic_id=body.topic, status=body.status, cause=cause_of(call)
     )
-    if call.token.bound_persona_id is not None:
-        call.check_persona(topic.persona_id or 0)
+    call.check_party(topic.persona_id)
     return said(topic_data(topic), "Topic Status Set Successfully")
 
 
@@ -124,8 +123,7 @@ def topic_messages(call: Call, topic_id: int, query: wire.Page) -> Answer:
     topic = Topic.objects.filter(workspace=call.token.workspace_id, pk=topic_id).first()
     if topic is None:
         raise TopicNotFound(topic_id=topic_id)
-    if call.token.bound_persona_id is not None:
-        call.check_persona(topic.persona_id or 0)
+    call.check_party(topic.persona_id)
     messages = Message.objects.filter(topic=topic_id).prefetch_related("recipients")
     page, following = page_after(messages, cursor=query.cursor, limit=query.limit)
     return listed([message_data(message) for message in page], "Messages Read Successfully", next=following)
@@ -195,5 +193,5 @@ def _send(call: Call, body: wire.MessageSend | wire.TemplateSend, *, text: str) 
     call.check_topic(message.topic_id)
     if call.token.bound_persona_id is not None:
         for persona_id in Recipient.objects.filter(message=message).values_list("persona_id", flat=True):
-            call.check_persona(persona_id)
+            call.check_party(persona_id)
     return said(message.pk, "Chat Sent Successfully")

@@ -165,8 +165,8 @@ def _answer(call: Call, persona_id: int, notification: str) -> Answer:
 
 def _filtered(call: Call, query: wire.PersonaQuery) -> QuerySet[Persona]:
     personas = Persona.objects.filter(workspace=call.token.workspace_id)
-    if call.token.bound_persona_id is not None:
-        personas = personas.filter(pk=call.token.bound_persona_id)
+    if call.only_persona is not None:
+        personas = personas.filter(pk=call.only_persona)
     if query.contact:
         same = Q(pk__in=[])
         for type in ContactType.values:

@@ -45,6 +45,7 @@ from tokens.services import (
     derive_token,
     describe_token,
     issue_token,
+    revoke_token,
     rotate_token,
 )
 
@@ -86,7 +87,8 @@ def token_list(call: Call, query: wire.TokenQuery) -> Answer:
     return listed([_data(token, call) for token in page], "Tokens Read Successfully", next=following)
 
 
-def token_issue(call: Call, body: wire.TokenSettings) -> Answer:
+def token_issue(call: Call, body: wire.TokenIssue) -> Answer:
+    _check_lasting(call)
     configuration = _configured(call, Configuration(name=""), body)
     issued = issue_token(workspace=workspace_of(call), configuration=configuration, by=_actor(call))
     return _secret_answer(call, issued.token, issued.secret.value, "Token Issued Successfully")
@@ -98,6 +100,7 @@ def token_read(call: Call, token_id: str) -> Answer:
 
 
 def token_configure(call: Call, token_id: str, body: wire.TokenSettings) -> Answer:
+    _check_lasting(call)
     token = _token(call, token_id)
     version = call.if_match
     if version is not None and token.version != version:
@@ -109,10 +112,17 @@ def token_configure(call: Call, token_id: str, body: wire.TokenSettings) -> Answ
 
 
 def token_rotate(call: Call, token_id: str, body: wire.TokenRotate) -> Answer:
+    _check_lasting(call)
     token = _token(call, token_id)
     _check_held(call, token.ability_keys)
     issued = rotate_token(token=token, overlap=timedelta(seconds=body.overlap_seconds), by=_actor(call))
     return _secret_answer(call, issued.token, issued.secret.value, "Token Rotated Successfully")
+
+
+def token_revoke(call: Call, token_id: str) -> Answer:
+    revoke_token(token=_token(call, token_id), by=_actor(call))
+    token = _token(call, token_id)
+    return said(_data(token, call), "Token Revoked Successfully", version=token.version)
 
 
 def token_delete(call: Call, token_id: str) -> Answer:
@@ -121,6 +131,8 @@ def token_delete(call: Call, token_id: str) -> Answer:
     if version is not None and token.version != version:
         raise VersionConflict(current=token.version, given=version)
     delete_token(token=token, by=_actor(call))
+    if token.pk == call.token.owner_id:
+        call.claim = None  # the Idempotency-Key went with its token, which can't ask for the answer again
     return said(None, "Token Deleted Successfully")
 
 
@@ -140,7 +152,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST", "token", "token_write", token_issue, "Issue a token",
-        body=wire.TokenSettings, data=wire.TokenSecretData, refusals=_CONFIGURATION_REFUSALS,
+        body=wire.TokenIssue, data=wire.TokenSecretData, refusals=(TokenIsTemporary, *_CONFIGURATION_REFUSALS),
     ),
     Endpoint(
         "GET", "token/<slug:token_id>", "token_write", token_read, "Read one token",
@@ -149,7 +161,10 @@ ENDPOINTS = (
     Endpoint(
         "PATCH", "token/<slug:token_id>", "token_write", token_configure, "Configure a token",
         body=wire.TokenSettings, data=wire.TokenData, if_match=True,
-        refusals=(TokenNotFound, VersionConflict, TokenChangedMeanwhile, TokenIsRevoked, *_CONFIGURATION_REFUSALS),
+        refusals=(
+            TokenNotFound, VersionConflict, TokenChangedMeanwhile, TokenIsRevoked, TokenIsTemporary,
+            *_CONFIGURATION_REFUSALS,
+        ),
     ),
     Endpoint(
         "DELETE", "token/<slug:token_id>", "token_write", token_delete, "Delete a token",
@@ -158,7 +173,11 @@ ENDPOINTS = (
     Endpoint(
         "POST", "token/<slug:token_id>:rotate", "token_write", token_rotate, "Replace a token's secret",
         body=wire.TokenRotate, data=wire.TokenSecretData,
-        refusals=(TokenNotFound, TokenIsRevoked, TokenAlreadyRotated, AbilityNotHeld),
+        refusals=(TokenNotFound, TokenIsRevoked, TokenAlreadyRotated, AbilityNotHeld, TokenIsTemporary),
+    ),
+    Endpoint(
+        "POST", "token/<slug:token_id>:revoke", "token_write", token_revoke, "Stop a token for good",
+        data=wire.TokenData, refusals=(TokenNotFound,),
     ),
 )  # fmt: skip
 
@@ -182,6 +201,12 @@ def _token(call: Call, public_id: str) -> Token:
 
 def _actor(call: Call) -> Actor:
     return Actor(label=f"token {call.token.name}")
+
+
+def _check_lasting(call: Call) -> None:
+    """Raises TokenIsTemporary: what is gone in an hour must leave nothing behind that stays."""
+    if call.token.owner_id != call.token.token_id:
+        raise TokenIsTemporary
 
 
 def _check_held(call: Call, keys: Any) -> None:
