@@ -1,7 +1,7 @@
 """Tokens for programs: what I am, temporary ones, and managing all of a workspace.
 
 A token gives nothing on that it does not hold itself: it issues, configures and rotates only tokens whose abilities it
-has too. Otherwise `token_write` alone would be every ability.
+has too. Otherwise `token_write` alone would be every ability. Revoking and deleting give nothing, so any may go.
 """
 
 from dataclasses import replace
@@ -87,7 +87,7 @@ def token_list(call: Call, query: wire.TokenQuery) -> Answer:
     return listed([_data(token, call) for token in page], "Tokens Read Successfully", next=following)
 
 
-def token_issue(call: Call, body: wire.TokenIssue) -> Answer:
+def token_issue(call: Call, body: wire.TokenSettings) -> Answer:
     _check_lasting(call)
     configuration = _configured(call, Configuration(name=""), body)
     issued = issue_token(workspace=workspace_of(call), configuration=configuration, by=_actor(call))
@@ -105,6 +105,7 @@ def token_configure(call: Call, token_id: str, body: wire.TokenSettings) -> Answ
     version = call.if_match
     if version is not None and token.version != version:
         raise VersionConflict(current=token.version, given=version)
+    _check_held(call, token.ability_keys)
     configuration = _configured(call, Configuration.of(token), body)
     configure_token(token=token, configuration=configuration, version=token.version, by=_actor(call))
     token = _token(call, token_id)
@@ -152,7 +153,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST", "token", "token_write", token_issue, "Issue a token",
-        body=wire.TokenIssue, data=wire.TokenSecretData, refusals=(TokenIsTemporary, *_CONFIGURATION_REFUSALS),
+        body=wire.TokenSettings, data=wire.TokenSecretData, refusals=(TokenIsTemporary, *_CONFIGURATION_REFUSALS),
     ),
     Endpoint(
         "GET", "token/<slug:token_id>", "token_write", token_read, "Read one token",
