@@ -424,7 +424,7 @@ class RequestLogEntryAdmin(_ListAdmin):
             "call": call,
             "token": call.token,
             "ability": ability_label(call.ability) if call.ability else "",
-            "explanation": explanation(status=call.status, code=call.code),
+            "explanation": explanation(status=call.status, code=call.code, answer=call.response_body),
             "missing_ability": _missing_ability(call),
             "request_body": _pretty(call.request_body),
             "response_body": _pretty(call.response_body),

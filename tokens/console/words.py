@@ -1,5 +1,6 @@
 """What tokens, their changes and the answers to their calls are called in plain words."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -171,19 +172,23 @@ _EXPLANATIONS: dict[str, Text] = {
 }
 
 
-CODES = tuple(_EXPLANATIONS)
-"""The codes that a refused call may have."""
-
-
-def explanation(*, status: int, code: str) -> str:
-    """What the answer means, for someone who does not write programs."""
+def explanation(*, status: int, code: str, answer: str = "") -> str:
+    """What the answer means, for someone who does not write programs; else the sentence that the answer itself says."""
     if text := _EXPLANATIONS.get(code):
         return str(text)
     if status < 400:
         return gettext("The call worked.")
     if status >= 500:
         return str(_EXPLANATIONS["internal_error"])
-    return gettext("The call was refused; the answer below says why.")
+    return _sentence_of(answer) or gettext("The call was refused; the answer below says why.")
+
+
+def _sentence_of(answer: str) -> str:
+    """The first error message of an answer in JSON; empty when it has none."""
+    try:
+        return str(json.loads(answer)["errors"][0]["message"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
 
 
 def pill_of_http_status(status: int) -> str:

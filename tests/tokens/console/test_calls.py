@@ -12,6 +12,7 @@ from django.utils.html import escape
 
 from accounts.models import Workspace
 from tokens.console import listing
+from tokens.console.words import explanation
 from tokens.models import RequestLogEntry, Token
 from tokens.services import COMMAND_LINE, Configuration, delete_token, issue_token
 
@@ -207,3 +208,12 @@ def test_usage_shows_each_day_ability_address_and_status(
 
 def test_usage_of_an_unused_token_says_so(admin_client: Client, url: Url, token: Token) -> None:
     assert "No calls in the last 30 days" in admin_client.get(url("usage", token)).text
+
+
+def test_a_code_without_words_of_its_own_is_explained_by_the_answer_itself() -> None:
+    answer = '{"errors": [{"path": "persona", "message": "There is no persona 7 here."}]}'
+
+    said = explanation(status=404, code="persona_not_found", answer=answer)
+    cut = explanation(status=404, code="persona_not_found", answer=answer[:20])
+
+    assert (said, cut) == ("There is no persona 7 here.", "The call was refused; the answer below says why.")
