@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from accounts.models import User
 from delivery import events
 from messaging.models import Message, Recipient, Topic, TopicType
 from personas.history import Cause
 from personas.matching import RecipientDraft, match_or_add_people
 from personas.models import Persona
 from raven_admin.errors import RavenError
+from raven_admin.statements import Statement
 
 MAX_RECIPIENTS = 1000
 
@@ -141,25 +141,26 @@ def send_message(
     before a topic is made, and raises when the caller may not. Raises the errors above, in their order, and those of
     `match_or_add_people`. Runs in the caller's transaction.
     """
-    sender = _sender(workspace_id, username, alias_id)
+    sender_id, sender_name = _sender(workspace_id, username, alias_id)
     _check_topic(topic, anchor_id)
     _check_recipients(topic, people)
     matched = match_or_add_people(workspace_id=workspace_id, country=country, people=people, cause=cause)
-    persona = matched[0].persona
-    message = Message.objects.create(
+    topic_id = _topic_id(workspace_id, topic, anchor_id, matched[0].persona_id, check_may_add_topic, cause)
+    message = _add_message(
         workspace_id=workspace_id,
-        topic_id=_topic_id(workspace_id, topic, anchor_id, persona, check_may_add_topic, cause),
+        topic_id=topic_id,
         direction=Message.Direction.OUTGOING,
-        sender_user=sender,
-        sender_name=sender.display_name,
+        sender_user_id=sender_id,
+        sender_name=sender_name,
         text=text,
-        request_id=cause.request_id,
-        created_at=cause.at,
+        cause=cause,
     )
-    Recipient.objects.bulk_create(
-        Recipient(message=message, persona=match.persona, contact=contact)
-        for match in matched
-        for contact in match.contacts
+    _ADD_RECIPIENT.run_each(
+        [
+            (message.pk, match.persona_id, contact_id, Recipient.State.WAITING.value)
+            for match in matched
+            for contact_id in match.contact_ids
+        ]
     )
     _record_message(message, "message.sent", cause)
     return message
@@ -181,15 +182,14 @@ def receive_message(
     transaction.
     """
     _check_topic(topic, anchor_id)
-    message = Message.objects.create(
+    message = _add_message(
         workspace_id=workspace_id,
-        topic_id=_topic_id(workspace_id, topic, anchor_id, persona, check_may_add_topic, cause),
+        topic_id=_topic_id(workspace_id, topic, anchor_id, persona.pk, check_may_add_topic, cause),
         direction=Message.Direction.INCOMING,
-        sender_persona=persona,
+        sender_persona_id=persona.pk,
         sender_name=persona.name,
         text=text,
-        request_id=cause.request_id,
-        created_at=cause.at,
+        cause=cause,
     )
     Topic.objects.filter(pk=message.topic_id).exclude(status=Topic.Status.OPEN).update(
         status=Topic.Status.OPEN, updated_at=cause.at
@@ -206,26 +206,27 @@ def add_topic(
     Raises TopicTypeInvalid, the errors about recipients above, and TopicExists. Runs in the caller's transaction.
     """
     _check_topic(topic, None)
-    persona = None
+    persona_id = None
     if topic.type == TopicType.MASS:
         if people:
             raise MassTopicWithRecipients
     else:
         _check_recipients(topic, people)
-        persona = match_or_add_people(workspace_id=workspace_id, country=country, people=people, cause=cause)[0].persona
-    found = _find_topic(workspace_id, topic, persona)
+        matched = match_or_add_people(workspace_id=workspace_id, country=country, people=people, cause=cause)
+        persona_id = matched[0].persona_id
+    found = _find_topic(workspace_id, topic, persona_id)
     if found is not None:
         raise TopicExists(topic_id=found, name=topic.name)
-    return _make_topic(workspace_id, topic, persona, cause)
+    return _make_topic(workspace_id, topic, persona_id, cause)
 
 
 def add_conversation(*, workspace_id: int, persona: Persona, name: str, cause: Cause) -> Topic:
     """A new topic of type persona with `persona` exists. Raises TopicExists. Runs in the caller's transaction."""
     topic = TopicDraft(TopicType.PERSONA, name)
-    found = _find_topic(workspace_id, topic, persona)
+    found = _find_topic(workspace_id, topic, persona.pk)
     if found is not None:
         raise TopicExists(topic_id=found, name=name)
-    return _make_topic(workspace_id, topic, persona, cause)
+    return _make_topic(workspace_id, topic, persona.pk, cause)
 
 
 def set_topic_status(*, workspace_id: int, topic_id: int, status: str, cause: Cause) -> Topic:
@@ -243,18 +244,27 @@ def set_topic_status(*, workspace_id: int, topic_id: int, status: str, cause: Ca
     return topic
 
 
-def _sender(workspace_id: int, username: str | None, alias_id: int | None) -> User:
-    """The member of the workspace that is recorded as sender; an alias who has left it is not found either."""
-    members = User.objects.filter(memberships__workspace=workspace_id, is_active=True)
+_SENDER_TEXT = """
+    SELECT person.id, person.first_name, person.last_name, person.username
+      FROM accounts_user person JOIN accounts_membership membership ON membership.user_id = person.id
+     WHERE membership.workspace_id = %s AND person.is_active AND person.{key} = %s
+"""
+_SENDER_NAMED = Statement(_SENDER_TEXT.format(key="username"))
+_SENDER_OF_ID = Statement(_SENDER_TEXT.format(key="id"))
+
+
+def _sender(workspace_id: int, username: str | None, alias_id: int | None) -> tuple[int, str]:
+    """Id and display name of the workspace's member that is recorded as sender; an alias who left it is not found."""
     if username is not None:
-        sender = members.filter(username=username).first()
+        found = _SENDER_NAMED.row(workspace_id, username)
     elif alias_id is not None:
-        sender = members.filter(pk=alias_id).first()
+        found = _SENDER_OF_ID.row(workspace_id, alias_id)
     else:
         raise UserMissing
-    if sender is None:
+    if found is None:
         raise UserNotFound(username=username or "User Aliases")
-    return sender
+    user_id, first_name, last_name, username = found
+    return user_id, f"{first_name} {last_name}".strip() or username  # User.display_name
 
 
 def _check_topic(topic: TopicDraft | None, anchor_id: int | None) -> None:
@@ -283,14 +293,14 @@ def _topic_id(
     workspace_id: int,
     topic: TopicDraft | None,
     anchor_id: int | None,
-    persona: Persona,
+    persona_id: int,
     check_may_add_topic: Callable[[], None],
     cause: Cause,
 ) -> int:
     if topic is None:
         assert anchor_id is not None  # noqa: S101 - _check_topic
         return anchor_id
-    of_persona = None if topic.type == TopicType.MASS else persona
+    of_persona = None if topic.type == TopicType.MASS else persona_id
     found = _find_topic(workspace_id, topic, of_persona)
     if found is not None:
         return found
@@ -298,14 +308,24 @@ def _topic_id(
     return _make_topic(workspace_id, topic, of_persona, cause).pk
 
 
-def _find_topic(workspace_id: int, topic: TopicDraft, persona: Persona | None) -> int | None:
-    named = Topic.objects.filter(workspace=workspace_id, type=topic.type, name=topic.name, persona=persona)
-    return named.values_list("pk", flat=True).first()
+# The conditions on the type are the ones of the two unique indexes, or the databases would not use them.
+_MASS_TOPIC = Statement("SELECT id FROM messaging_topic WHERE workspace_id = %s AND name = %s AND type = 'mass'")
+_TOPIC_OF_PERSONA = Statement(
+    "SELECT id FROM messaging_topic WHERE persona_id = %s AND type = %s AND name = %s AND NOT type = 'mass'"
+)
 
 
-def _make_topic(workspace_id: int, topic: TopicDraft, persona: Persona | None, cause: Cause) -> Topic:
+def _find_topic(workspace_id: int, topic: TopicDraft, persona_id: int | None) -> int | None:
+    if persona_id is None:
+        found = _MASS_TOPIC.row(workspace_id, topic.name)
+    else:
+        found = _TOPIC_OF_PERSONA.row(persona_id, topic.type, topic.name)
+    return found[0] if found else None
+
+
+def _make_topic(workspace_id: int, topic: TopicDraft, persona_id: int | None, cause: Cause) -> Topic:
     named: dict[str, Any] = {
-        "workspace_id": workspace_id, "type": topic.type, "name": topic.name, "persona": persona,
+        "workspace_id": workspace_id, "type": topic.type, "name": topic.name, "persona_id": persona_id,
     }  # fmt: skip
     moments = {"created_at": cause.at, "updated_at": cause.at}
     made, is_new = Topic.objects.get_or_create(**named, defaults=moments)
@@ -313,6 +333,38 @@ def _make_topic(workspace_id: int, topic: TopicDraft, persona: Persona | None, c
         data = {"topic": made.pk, "type": made.type, "name": made.name, "persona": made.persona_id}
         events.record(workspace_id=workspace_id, kind="conversation.created", data=data, at=cause.at)
     return made
+
+
+_MESSAGE_COLUMNS = (
+    "workspace_id", "topic_id", "direction", "sender_user_id", "sender_persona_id", "sender_name", "text", "request_id",
+    "created_at",
+)  # fmt: skip
+_ADD_MESSAGE = Statement(
+    f"INSERT INTO messaging_message ({', '.join(_MESSAGE_COLUMNS)})"  # noqa: S608 - nothing of a caller's is in it
+    f" VALUES ({', '.join(['%s'] * len(_MESSAGE_COLUMNS))}) RETURNING id"
+)
+_ADD_RECIPIENT = Statement(
+    "INSERT INTO messaging_recipient (message_id, persona_id, contact_id, state) VALUES (%s, %s, %s, %s)"
+)
+
+
+def _add_message(
+    *,
+    workspace_id: int,
+    topic_id: int,
+    direction: Message.Direction,
+    sender_user_id: int | None = None,
+    sender_persona_id: int | None = None,
+    sender_name: str,
+    text: str,
+    cause: Cause,
+) -> Message:
+    values = (
+        workspace_id, topic_id, direction.value, sender_user_id, sender_persona_id, sender_name, text, cause.request_id,
+        cause.at,
+    )  # fmt: skip
+    (message_id,) = _ADD_MESSAGE.rows(*values)[0]
+    return Message.from_db("default", ["id", *_MESSAGE_COLUMNS], [message_id, *values])
 
 
 def _record_message(message: Message, kind: str, cause: Cause) -> None:

@@ -1,5 +1,6 @@
 """From the recipients a caller describes to the personas they are, made where nobody knows them yet."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +12,7 @@ from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause, Change, record_changes
 from personas.models import Contact, ContactType, Persona
 from raven_admin.errors import RavenError
+from raven_admin.statements import Statement
 
 
 @dataclass(eq=False)
@@ -73,8 +75,8 @@ class RecipientDraft:
 class Matched:
     """The persona a draft turned out to be, and the contacts it named, in its order."""
 
-    persona: Persona
-    contacts: tuple[Contact, ...]
+    persona_id: int
+    contact_ids: tuple[int, ...]
 
 
 def match_or_add_people(
@@ -82,18 +84,23 @@ def match_or_add_people(
 ) -> list[Matched]:
     """Each draft's persona and contacts exist; what was missing is made, what existed keeps its name.
 
-    Runs in the caller's transaction. Raises ContactTypeInvalid, RecipientContactInvalid, RecipientAmbiguous and
-    RecipientRepeated before anything is written.
+    Each draft names at least one contact. Runs in the caller's transaction. Raises ContactTypeInvalid,
+    RecipientContactInvalid, RecipientAmbiguous and RecipientRepeated before anything is written.
     """
     keys = _normalised(people, country=country)
     for _attempt in range(3):
         known = _known_contacts(workspace_id, keys)
         _check_distinct(people, keys, known)
-        try:
-            with transaction.atomic():
-                return _with_missing_made(workspace_id, people, keys, known, cause)
-        except IntegrityError:
-            continue  # another call has just made one of these contacts; it is known now
+        if any(key not in known for of_person in keys for key in of_person):
+            try:
+                with transaction.atomic():
+                    _make_missing(workspace_id, people, keys, known, cause)
+            except IntegrityError:
+                continue  # another call has just made one of these contacts; it is known now
+        return [
+            Matched(known[of_person[0]].persona_id, tuple(known[key].contact_id for key in of_person))
+            for of_person in keys
+        ]
     raise IntegrityError("contacts of the same people keep being added and removed")
 
 
@@ -120,23 +127,46 @@ def _normalised(people: Sequence[RecipientDraft], *, country: str) -> list[list[
     return keys
 
 
-def _known_contacts(workspace_id: int, keys: Sequence[Sequence[_Key]]) -> dict[_Key, Contact]:
-    values = {normalized for of_person in keys for _type, normalized in of_person}
-    types = {type_ for of_person in keys for type_, _normalized in of_person}
-    found = Contact.objects.filter(workspace=workspace_id, type__in=types, normalized__in=values).select_related(
-        "persona"
-    )
-    return {(contact.type, contact.normalized): contact for contact in found}
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A contact that exists, and whose it is."""
+
+    contact_id: int
+    persona_id: int
+    persona_name: str
+    persona_version: int
+
+
+_KNOWN_TEXT = """
+    SELECT contact.type, contact.normalized, contact.id, persona.id, persona.name, persona.version
+      FROM {wanted} CROSS JOIN personas_contact contact JOIN personas_persona persona ON persona.id = contact.persona_id
+     WHERE contact.workspace_id = %s AND contact.type = {type} AND contact.normalized = {normalized}
+"""
+_KNOWN = Statement(
+    sqlite=_KNOWN_TEXT.format(
+        wanted="json_each(%s) wanted",
+        type="json_extract(wanted.value, '$[0]')",
+        normalized="json_extract(wanted.value, '$[1]')",
+    ),
+    postgresql=_KNOWN_TEXT.format(
+        wanted="jsonb_array_elements(%s::jsonb) wanted", type="wanted.value ->> 0", normalized="wanted.value ->> 1"
+    ),
+)
+
+
+def _known_contacts(workspace_id: int, keys: Sequence[Sequence[_Key]]) -> dict[_Key, _Known]:
+    wanted = json.dumps([key for of_person in keys for key in of_person])
+    return {(type, normalized): _Known(*found) for type, normalized, *found in _KNOWN.rows(wanted, workspace_id)}
 
 
 def _check_distinct(
-    people: Sequence[RecipientDraft], keys: Sequence[Sequence[_Key]], known: dict[_Key, Contact]
+    people: Sequence[RecipientDraft], keys: Sequence[Sequence[_Key]], known: Mapping[_Key, _Known]
 ) -> None:
     seen_at: dict[int | _Key, int] = {}
     for index, person in enumerate(people):
-        personas = {known[key].persona_id: known[key].persona for key in keys[index] if key in known}
+        personas = {known[key].persona_id: known[key].persona_name for key in keys[index] if key in known}
         if len(personas) > 1:
-            first, second, *_more = (f"{p.name} (persona {p.pk})" for p in personas.values())
+            first, second, *_more = (f"{name} (persona {pk})" for pk, name in personas.items())
             raise RecipientAmbiguous(index, first, second)
         identities: list[int | _Key] = [*personas, *keys[index]]
         for identity in identities:
@@ -144,39 +174,44 @@ def _check_distinct(
                 raise RecipientRepeated(seen_at[identity], index, person.name)
 
 
-def _with_missing_made(
+def _make_missing(
     workspace_id: int,
     people: Sequence[RecipientDraft],
     keys: Sequence[Sequence[_Key]],
-    known: dict[_Key, Contact],
+    known: dict[_Key, _Known],
     cause: Cause,
-) -> list[Matched]:
-    personas: list[Persona] = []
+) -> None:
+    """All `keys` are `known`."""
+    personas = []
     for person, of_person in zip(people, keys, strict=True):
-        match = next((known[key].persona for key in of_person if key in known), None)
+        match = next((known[key] for key in of_person if key in known), None)
         personas.append(
-            match or Persona(workspace_id=workspace_id, name=person.name, created_at=cause.at, updated_at=cause.at)
+            Persona(
+                pk=match.persona_id if match else None,
+                workspace_id=workspace_id,
+                name=match.persona_name if match else person.name,
+                version=match.persona_version if match else 1,
+                created_at=cause.at,
+                updated_at=cause.at,
+            )
         )
     made = [persona for persona in personas if persona.pk is None]
+    Persona.objects.bulk_create(made)
+    contacts = {
+        key: Contact(
+            workspace_id=workspace_id, persona=persona, type=key[0], label=draft.label, key=draft.key, normalized=key[1]
+        )
+        for person, of_person, persona in zip(people, keys, personas, strict=True)
+        for draft, key in zip(person.contacts, of_person, strict=True)
+        if key not in known
+    }
+    Contact.objects.bulk_create(contacts.values())
     grown: dict[Persona, list[Change]] = {}
-    if made:
-        Persona.objects.bulk_create(made)
-    contacts = dict(known)
-    for person, of_person, persona in zip(people, keys, personas, strict=True):
-        for draft, key in zip(person.contacts, of_person, strict=True):
-            if key not in contacts:
-                contacts[key] = Contact(
-                    workspace_id=workspace_id, persona=persona, type=key[0], label=draft.label,
-                    key=draft.key, normalized=key[1],
-                )  # fmt: skip
-                grown.setdefault(persona, []).append((f"contact:{key[0]}", "", key[1]))
-    if grown:
-        Contact.objects.bulk_create([contact for contact in contacts.values() if contact.pk is None])
-        _record_growth(made, grown, cause)
-    return [
-        Matched(persona, tuple(contacts[key] for key in of_person))
-        for persona, of_person in zip(personas, keys, strict=True)
-    ]
+    for key, contact in contacts.items():
+        grown.setdefault(contact.persona, []).append((f"contact:{key[0]}", "", key[1]))
+    _record_growth(made, grown, cause)
+    for key, contact in contacts.items():
+        known[key] = _Known(contact.pk, contact.persona.pk, contact.persona.name, contact.persona.version)
 
 
 def _record_growth(made: Sequence[Persona], grown: Mapping[Persona, Sequence[Change]], cause: Cause) -> None:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
+from raven_admin.statements import Statement
 from tokens.models import EXPIRING_WITHIN, Token
 from tokens.refusals import (
     ProInactive,
@@ -143,8 +143,7 @@ class _Row:
 
 _NOBODYS_DIGEST = "0" * 64
 _OWN = "t.is_on, t.activates_at, t.expires_at, t.revoked_at"
-# Written out, because this runs before every call: the query compiler would take longer than the query.
-_FIND = f"""
+_FIND_TEXT = f"""
     SELECT t.id, t.name, t.workspace_id, t.digest, t.pepper_number, {_OWN},
            t.parent_id, {_OWN.replace("t.", "parent.")},
            COALESCE(parent.topic_anchor_id, t.topic_anchor_id), COALESCE(parent.user_alias_id, t.user_alias_id),
@@ -161,13 +160,14 @@ _FIND = f"""
       LEFT JOIN tokens_token parent ON parent.id = t.parent_id
      WHERE t.public_id = %s AND t.kind = %s
 """  # noqa: S608 - nothing of a caller's is in the text
+_FIND = Statement(
+    sqlite=_FIND_TEXT.format(joined="GROUP_CONCAT(own.key)"),
+    postgresql=_FIND_TEXT.format(joined="STRING_AGG(own.key, ',')"),
+)
 
 
 def _find(secret: Secret) -> _Row | None:
-    joined = "STRING_AGG(own.key, ',')" if connection.vendor == "postgresql" else "GROUP_CONCAT(own.key)"
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND.format(joined=joined), [secret.public_id, secret.kind])
-        row = cursor.fetchone()
+    row = _FIND.row(secret.public_id, secret.kind)
     if row is None:
         return None
     (

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
-from tokens.models import RequestLogEntry
+from raven_admin.statements import Statement
 from tokens.secrets import mask_tokens
 
 MAX_BODY_CHARACTERS = 64 * 1024
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_WRITE = Statement("""
+    INSERT INTO tokens_requestlogentry (
+        request_id, received_at, workspace_id, token_id, ability, method, path, status, code, duration_ms, address,
+        agent, request_body, response_body
+    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +56,21 @@ def write(
     response_body: bytes,
 ) -> None:
     """The call is in the log, as part of the caller's transaction if there is one."""
-    RequestLogEntry.objects.bulk_create(
-        [
-            RequestLogEntry(
-                request_id=caller.request_id,
-                received_at=caller.received_at,
-                workspace_id=workspace_id,
-                token_id=token_id,
-                ability=ability,
-                method=caller.method[:10],
-                path=_masked(unquote(caller.path))[:500],
-                status=status,
-                code=code,
-                duration_ms=round(duration_ms, 3),
-                address=caller.address,
-                agent=_masked(caller.agent)[:300],
-                request_body=_body_text(caller.body),
-                response_body=_body_text(response_body),
-            )
-        ]
+    _WRITE.run(
+        caller.request_id,
+        caller.received_at,
+        workspace_id,
+        token_id,
+        ability,
+        caller.method[:10],
+        _masked(unquote(caller.path))[:500],
+        status,
+        code,
+        round(duration_ms, 3),
+        caller.address,
+        _masked(caller.agent)[:300],
+        _body_text(caller.body),
+        _body_text(response_body),
     )
 
 

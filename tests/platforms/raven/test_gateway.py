@@ -455,7 +455,7 @@ def test_a_wrong_key_is_refused(call: Api, body: dict[str, Any], key: str) -> No
 def test_an_unforeseen_failure_is_500_in_the_same_form_and_saves_nothing(
     call: Api, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("messaging.services.Recipient.objects.bulk_create", _failing)
+    monkeypatch.setattr("messaging.services.events.record", _failing)
 
     answer = call("message:send", body, **{"Idempotency-Key": "order-17"})
 

@@ -1,0 +1,71 @@
+"""SQL for what every call does: written out once and sent as it is.
+
+The ORM composes a query's text anew each time, which takes several times as long as the query itself. Where that counts
+(see docs/decisions/0005-gateway-speed.md), a query is a constant of this class instead. Values are always parameters.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.utils import CursorWrapper
+
+Row = tuple[Any, ...]
+
+
+class Statement:
+    """One SQL statement for both databases, planned once a connection by PostgreSQL."""
+
+    def __init__(self, text: str = "", *, sqlite: str = "", postgresql: str = "") -> None:
+        """`sqlite` and `postgresql` stand for `text` where the two can't be told the same."""
+        self._text_for = {"sqlite": sqlite or text, "postgresql": postgresql or text}
+
+    def rows(self, *parameters: Any, **named: Any) -> list[Row]:
+        """What the statement gives; its parameters are given by position or by name."""
+        with _open() as cursor:
+            self._execute(cursor, named or parameters)
+            found: list[Row] = cursor.fetchall()
+        return found
+
+    def row(self, *parameters: Any) -> Row | None:
+        """The one row that the statement gives, or None."""
+        found = self.rows(*parameters)
+        return found[0] if found else None
+
+    def run(self, *parameters: Any) -> None:
+        """The statement is done."""
+        with _open() as cursor:
+            self._execute(cursor, parameters)
+
+    def run_each(self, parameters_of_each: Sequence[Sequence[Any]]) -> None:
+        """The statement is done once with each of these parameters, in that order."""
+        with _open() as cursor:
+            if len(parameters_of_each) == 1:  # or PostgreSQL's driver would set up a pipeline for the one
+                self._execute(cursor, parameters_of_each[0])
+            elif parameters_of_each:
+                vendor = cursor.db.vendor
+                cursor.executemany(self._text_for[vendor], [_adapted(each, vendor) for each in parameters_of_each])
+
+    def _execute(self, cursor: CursorWrapper, parameters: Sequence[Any] | dict[str, Any]) -> None:
+        vendor = cursor.db.vendor
+        cursor.execute(self._text_for[vendor], _adapted(parameters, vendor))
+
+
+def _open() -> CursorWrapper:
+    cursor: CursorWrapper = connection.cursor()
+    if cursor.db.vendor == "postgresql":
+        # Django's own cursor writes the values into the text, which the database would then have to plan every time.
+        cursor.cursor = ServerBindingCursor(cursor.db.connection)  # type: ignore[call-arg]
+    return cursor
+
+
+def _adapted(parameters: Sequence[Any] | dict[str, Any], vendor: str) -> Sequence[Any] | dict[str, Any]:
+    """Moments as Django stores them, where they are given by position; the drivers know the rest."""
+    if vendor == "postgresql" or isinstance(parameters, dict):
+        return parameters
+    return [
+        str(value.astimezone(UTC).replace(tzinfo=None)) if isinstance(value, datetime) else value
+        for value in parameters
+    ]
