@@ -31,7 +31,7 @@ def normalise(type: str, key: str, *, country: str) -> str:
     if not text:
         raise ContactKeyInvalid(key=key, reason="it is empty.")
     if len(text) > MAX_KEY_LENGTH:
-        raise ContactKeyInvalid(key=f"{key[:20]}…", reason=f"it is longer than {MAX_KEY_LENGTH} characters.")
+        raise _too_long(key)
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise ContactKeyInvalid(key=key, reason="it contains a control character.")
     if type in _PHONE_TYPES:
@@ -39,10 +39,16 @@ def normalise(type: str, key: str, *, country: str) -> str:
     if type == "email":
         if not _EMAIL.fullmatch(text):
             raise ContactKeyInvalid(key=key, reason="write an e-mail address as name@example.org.")
-        return text.lower()
-    if type in _HANDLE_TYPES:
-        return text.removeprefix("@").casefold() or text
+        text = text.lower()
+    elif type in _HANDLE_TYPES:
+        text = text.removeprefix("@").casefold() or text
+    if len(text) > MAX_KEY_LENGTH:  # some letters are two in lower case
+        raise _too_long(key)
     return text
+
+
+def _too_long(key: str) -> ContactKeyInvalid:
+    return ContactKeyInvalid(key=f"{key[:20]}…", reason=f"it is longer than {MAX_KEY_LENGTH} characters.")
 
 
 def _phone(text: str, *, key: str, country: str) -> str:

@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, ClassVar, NoReturn, Protocol
 
 import msgspec
 from django.conf import settings
+from django.core.exceptions import TooManyFieldsSent
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path, re_path
@@ -51,6 +53,7 @@ from tokens.secrets import find_secret, mask_tokens
 
 logger = logging.getLogger(__name__)
 _VERSION_TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
 
 STATUS_OF: dict[type[RavenError], int] = {
@@ -365,7 +368,7 @@ def routes(dialect: Dialect, endpoints: Iterable[Endpoint], *, slash_is_optional
         for end in ends
         for route, methods in by_path.items()
     ]
-    return [*patterns, re_path(r"^.*$", GatewayView.as_view(dialect=dialect))]
+    return [*patterns, re_path(r"", GatewayView.as_view(dialect=dialect))]
 
 
 def _receive(request: HttpRequest) -> Call:
@@ -424,19 +427,38 @@ _EACH_NAME_ONCE = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, par
 
 
 def _decode_query(request: HttpRequest, shape: type[msgspec.Struct]) -> msgspec.Struct:
-    given: dict[str, str] = {}
-    for name, values in request.GET.lists():
+    given: dict[str, Any] = {}
+    try:
+        parameters = request.GET.lists()
+    except TooManyFieldsSent:
+        raise QueryInvalid(path="", problem="These are too many parameters.") from None
+    for name, values in parameters:
         if len(values) > 1:
             raise QueryInvalid(path=name, problem=f"The parameter {name} is given {len(values)} times; give it once.")
         if "\0" in name + values[0]:
             raise QueryInvalid(path="", problem="A parameter contains a null character, which no text may.")
-        given[name] = values[0]
+        given[name] = _unquoted(values[0]) if name in _unquoted_parameters(shape) else values[0]
     try:
-        return msgspec.convert(given, shape, strict=False)
+        return msgspec.convert(given, shape)
     except msgspec.ValidationError as error:
         refused = _body_invalid(error)
         problem = refused.problem.replace("Object contains unknown field", "There is no parameter")
         raise QueryInvalid(path=refused.path, problem=problem) from None
+
+
+@cache
+def _unquoted_parameters(shape: type[msgspec.Struct]) -> frozenset[str]:
+    """The names of those that are numbers or booleans."""
+    fields = msgspec.json.schema_components([shape], ref_template="{name}")[1][shape.__name__]["properties"]
+    types = {name: {choice.get("type") for choice in field.get("anyOf", [field])} for name, field in fields.items()}
+    return frozenset(name for name, kinds in types.items() if kinds & {"integer", "boolean"})
+
+
+def _unquoted(text: str) -> int | bool | str:
+    """What a parameter's text means; a text that is no number and no boolean stays, and is refused by its type."""
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return {"true": True, "false": False}.get(text, text)
 
 
 def _body_invalid(error: msgspec.ValidationError) -> BodyInvalid:

@@ -34,6 +34,7 @@ def test_every_notation_of_an_address_becomes_the_same(type: str, key: str, norm
         ("other", "   ", "empty"),
         ("other", "a\x07b", "control character"),
         ("other", "x" * 256, "longer than 255"),
+        ("telegram", "ß" * 200, "longer than 255"),
     ],
 )
 def test_an_address_that_cannot_be_reached_says_why(type: str, key: str, reason: str) -> None:

@@ -38,6 +38,7 @@ from tokens.gateway import STATUS_OF, Answer, refusal_headers
 from tokens.refusals import ProInactive, TokenNotFound, Unauthorized
 from tokens.services import (
     AbilityNotHeld,
+    AnchorNotUsable,
     TokenAlreadyRotated,
     TokenChangedMeanwhile,
     TokenIsRevoked,
@@ -65,6 +66,9 @@ _STATUS_OF: dict[type[RavenError], int] = STATUS_OF | {
     TemplateNotFound: 404,
     LocationNotFound: 404,
     TokenNotFound: 404,
+    # What a body names and nobody has is 404, as the published "User is not found!" is.
+    AttributeUnknown: 404,
+    AnchorNotUsable: 404,
     ContactTaken: 409,
     TopicExists: 409,
     LocationCodeTaken: 409,

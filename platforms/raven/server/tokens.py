@@ -87,7 +87,7 @@ def token_list(call: Call, query: wire.TokenQuery) -> Answer:
     return listed([_data(token, call) for token in page], "Tokens Read Successfully", next=following)
 
 
-def token_issue(call: Call, body: wire.TokenSettings) -> Answer:
+def token_issue(call: Call, body: wire.TokenIssue) -> Answer:
     _check_lasting(call)
     configuration = _configured(call, Configuration(name=""), body)
     issued = issue_token(workspace=workspace_of(call), configuration=configuration, by=_actor(call))
@@ -153,7 +153,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST", "token", "token_write", token_issue, "Issue a token",
-        body=wire.TokenSettings, data=wire.TokenSecretData, refusals=(TokenIsTemporary, *_CONFIGURATION_REFUSALS),
+        body=wire.TokenIssue, data=wire.TokenSecretData, refusals=(TokenIsTemporary, *_CONFIGURATION_REFUSALS),
     ),
     Endpoint(
         "GET", "token/<slug:token_id>", "token_write", token_read, "Read one token",

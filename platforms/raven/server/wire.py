@@ -2,6 +2,9 @@
 
 `MessageSend` is the vendor's (shared/vendors/raven.md, R2); its limits are the published ones. All others are ours, in
 the same style: members in the singular, lists of people as `recipient`, contacts as `type`, `name`, `key`.
+
+`extra_json_schema` is what the documents say beside what is checked here: rules that a service checks with an error of
+its own, whose published status or message a failed shape would hide.
 """
 
 from datetime import date, datetime
@@ -10,21 +13,52 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+import messaging.models
+from messaging.models import TopicType
+from personas.models import ContactType
+from platforms.paging import CURSOR
+from platforms.schemas import VISIBLE, YEAR, one_of
+from tokens.abilities import ABILITIES
+from tokens.models import Status
+
 Text255 = Annotated[str, Meta(max_length=255)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
+VisibleName = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema={"pattern": VISIBLE})]
 MessageText = Annotated[str, Meta(min_length=1, max_length=4096)]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Moment = Annotated[datetime, Meta(tz=True)]
+MomentGiven = Annotated[datetime, Meta(tz=True, extra_json_schema={"pattern": YEAR})]
 Limit = Annotated[int, Meta(ge=1, le=200, description="Rows a page.")]
-Cursor = Annotated[str, Meta(max_length=100, description="The `next` of the page before.")]
+Cursor = Annotated[str, Meta(max_length=20, pattern=CURSOR, description="The `next` of the page before.")]
+MomentText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 AttributeGiven = str | int | float | bool | None
+AbilityKey = Annotated[str, one_of(ability.key for ability in ABILITIES)]
+ContactTypeName = Annotated[str, one_of(ContactType.values)]
+TopicTypeName = Annotated[str, one_of(TopicType.values)]
+TopicStatusName = Annotated[str, one_of(messaging.models.Topic.Status.values)]
+TokenStatusName = Annotated[str, one_of(Status.values)]
+Direction = Annotated[str, one_of(messaging.models.Message.Direction.values)]
+RecipientState = Annotated[str, one_of(messaging.models.Recipient.State.values)]
+TokenName = Annotated[str, Meta(min_length=1, max_length=100, extra_json_schema={"pattern": VISIBLE})]
+TimeZone = Annotated[str, Meta(max_length=64, extra_json_schema={"$ref": "#/components/schemas/TimeZone"})]
+Network = Annotated[str, Meta(extra_json_schema={"$ref": "#/components/schemas/Network"})]
 MAX_PAGE = 200
 
 
-class Contact(msgspec.Struct, forbid_unknown_fields=True):
-    """One address of a person."""
+class _Moments(msgspec.Struct):
+    """Its moments are of the years 1900 to 2999: the ends of the calendar don't exist in every time zone."""
 
-    type: str
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, datetime) and not 1900 <= value.year <= 2999:
+                raise ValueError(f"`{name}` must be between the years 1900 and 2999")
+
+
+class Contact(msgspec.Struct, forbid_unknown_fields=True):
+    """One address of a person. A phone number may also be in the local notation of the workspace's country."""
+
+    type: ContactTypeName
     key: Name
     name: Text255 = ""
 
@@ -40,7 +74,7 @@ class Topic(msgspec.Struct, forbid_unknown_fields=True):
     """`type` is persona, group or mass."""
 
     name: Name
-    type: str = ""
+    type: TopicTypeName = ""
 
 
 class MessageSend(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,7 +93,7 @@ class MessageAdd(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PersonaAdd(msgspec.Struct, forbid_unknown_fields=True):
-    name: Name
+    name: VisibleName
     gender: Annotated[str, Meta(max_length=30)] | None = None
     birthday: date | None = None
     notes: Annotated[str, Meta(max_length=10_000)] | None = None
@@ -71,7 +105,7 @@ class PersonaUpdate(msgspec.Struct, forbid_unknown_fields=True):
     """What is left out stays as it is; null clears."""
 
     persona: Id
-    name: Name | UnsetType = UNSET
+    name: VisibleName | UnsetType = UNSET
     gender: Annotated[str, Meta(max_length=30)] | None | UnsetType = UNSET
     birthday: date | None | UnsetType = UNSET
     notes: Annotated[str, Meta(max_length=10_000)] | None | UnsetType = UNSET
@@ -93,13 +127,13 @@ class TopicAdd(msgspec.Struct, forbid_unknown_fields=True):
     """A topic of type persona or group names its one recipient; one of type mass names none."""
 
     name: Name
-    type: str
+    type: TopicTypeName
     recipient: list[Recipient] = []
 
 
 class TopicStatus(msgspec.Struct, forbid_unknown_fields=True):
     topic: Id
-    status: str
+    status: TopicStatusName
 
 
 class TemplateSend(msgspec.Struct, forbid_unknown_fields=True):
@@ -115,8 +149,8 @@ class TemplateSend(msgspec.Struct, forbid_unknown_fields=True):
 
 class LocationAdd(msgspec.Struct, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=100)]
-    code: Annotated[str, Meta(pattern=r"^[-a-zA-Z0-9_]{1,50}$")]
-    time_zone: Annotated[str, Meta(max_length=64, description="As Asia/Jakarta.")]
+    code: Annotated[str, Meta(pattern=r"^[-a-zA-Z0-9_]{1,50}$(?!\n)")]
+    time_zone: TimeZone
     address: Annotated[str, Meta(max_length=500)] = ""
     phone: Annotated[str, Meta(max_length=30)] = ""
     is_open: bool = True
@@ -126,8 +160,8 @@ class LocationUpdate(msgspec.Struct, forbid_unknown_fields=True):
     """What is left out stays as it is."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
-    code: Annotated[str, Meta(pattern=r"^[-a-zA-Z0-9_]{1,50}$")] | UnsetType = UNSET
-    time_zone: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    code: Annotated[str, Meta(pattern=r"^[-a-zA-Z0-9_]{1,50}$(?!\n)")] | UnsetType = UNSET
+    time_zone: TimeZone | UnsetType = UNSET
     address: Annotated[str, Meta(max_length=500)] | UnsetType = UNSET
     phone: Annotated[str, Meta(max_length=30)] | UnsetType = UNSET
     is_open: bool | UnsetType = UNSET
@@ -136,24 +170,30 @@ class LocationUpdate(msgspec.Struct, forbid_unknown_fields=True):
 class TokenDerive(msgspec.Struct, forbid_unknown_fields=True):
     """`ability` is a subset of your own; `seconds` is how long the temporary token lives."""
 
-    ability: Annotated[list[str], Meta(min_length=1, max_length=100)]
+    ability: Annotated[list[AbilityKey], Meta(min_length=1, max_length=100)]
     seconds: Annotated[int, Meta(ge=1, le=3600)] = 3600
     persona: Id | None = None
     topic: Id | None = None
 
 
-class TokenSettings(msgspec.Struct, forbid_unknown_fields=True):
+class TokenSettings(_Moments, forbid_unknown_fields=True, kw_only=True):
     """What is left out stays as it is; null clears. `topic_anchor` and `user_alias` are names."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
-    ability: Annotated[list[str], Meta(max_length=100)] | UnsetType = UNSET
+    name: TokenName | UnsetType = UNSET
+    ability: Annotated[list[AbilityKey], Meta(max_length=100)] | UnsetType = UNSET
     is_on: bool | UnsetType = UNSET
-    activates_at: Moment | None | UnsetType = UNSET
-    expires_at: Moment | None | UnsetType = UNSET
+    activates_at: MomentGiven | None | UnsetType = UNSET
+    expires_at: MomentGiven | None | UnsetType = UNSET
     topic_anchor: Name | None | UnsetType = UNSET
     user_alias: Name | None | UnsetType = UNSET
-    source_networks: Annotated[list[str], Meta(max_length=100)] | UnsetType = UNSET
+    source_networks: Annotated[list[Network], Meta(max_length=100)] | UnsetType = UNSET
     requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] | None | UnsetType = UNSET
+
+
+class TokenIssue(TokenSettings, forbid_unknown_fields=True, kw_only=True):
+    """A token needs a name; whatever else is left out is as in a new token of the console."""
+
+    name: TokenName
 
 
 class TokenRotate(msgspec.Struct, forbid_unknown_fields=True):
@@ -162,14 +202,14 @@ class TokenRotate(msgspec.Struct, forbid_unknown_fields=True):
     overlap_seconds: Literal[0, 3600, 86400, 604800] = 0
 
 
-class Page(msgspec.Struct, forbid_unknown_fields=True):
+class Page(_Moments, forbid_unknown_fields=True):
     limit: Limit = 50
     cursor: Cursor = ""
 
 
 class PersonaQuery(Page, forbid_unknown_fields=True):
     contact: Annotated[str, Meta(max_length=255, description="A contact's key, in any notation.")] = ""
-    updated_since: Moment | None = None
+    updated_since: MomentGiven | None = None
     q: Annotated[str, Meta(max_length=255, description="A part of the name.")] = ""
 
 
@@ -177,7 +217,7 @@ class TopicQuery(Page, forbid_unknown_fields=True):
     type: Literal["", "persona", "group", "mass"] = ""
     status: Literal["", "open", "pending", "resolved"] = ""
     persona: Id | None = None
-    updated_since: Moment | None = None
+    updated_since: MomentGiven | None = None
 
 
 class TokenQuery(Page, forbid_unknown_fields=True):
@@ -193,14 +233,14 @@ class StatsQuery(msgspec.Struct, forbid_unknown_fields=True):
     days: Annotated[int, Meta(ge=1, le=90)] = 30
 
 
-class ExportQuery(msgspec.Struct, forbid_unknown_fields=True):
+class ExportQuery(_Moments, forbid_unknown_fields=True):
     format: Literal["xlsx", "csv", "ndjson"] = "xlsx"
-    updated_since: Moment | None = None
+    updated_since: MomentGiven | None = None
 
 
 class ContactData(msgspec.Struct):
     id: int
-    type: str
+    type: ContactTypeName
     name: str
     key: str
     normalized: str
@@ -217,24 +257,24 @@ class PersonaData(msgspec.Struct):
     attribute: dict[str, Any]
     contact: list[ContactData]
     version: int
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
 
 
 class TopicData(msgspec.Struct):
     id: int
-    type: str
+    type: TopicTypeName
     name: str
-    status: str
+    status: TopicStatusName
     persona: int | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
 
 
 class RecipientData(msgspec.Struct):
     persona: int
     contact: int
-    state: str
+    state: RecipientState
 
 
 class MessageData(msgspec.Struct):
@@ -242,12 +282,12 @@ class MessageData(msgspec.Struct):
 
     id: int
     topic: int
-    direction: str
+    direction: Direction
     sender: str
     persona: int | None
     message: str
     recipient: list[RecipientData]
-    created_at: datetime
+    created_at: Moment
 
 
 class TemplateData(msgspec.Struct):
@@ -273,7 +313,7 @@ class EventData(msgspec.Struct):
     number: int
     kind: str
     data: dict[str, Any]
-    happened_at: datetime
+    happened_at: Moment
 
 
 class DayData(msgspec.Struct):
@@ -299,11 +339,11 @@ class WorkspaceData(msgspec.Struct):
 class TokenSelfData(msgspec.Struct):
     name: str
     token: str
-    status: str
+    status: TokenStatusName
     workspace: WorkspaceData
-    abilities: list[str]
-    activates_at: str | None
-    expires_at: str | None
+    abilities: list[AbilityKey]
+    activates_at: MomentText | None
+    expires_at: MomentText | None
     topic_anchor: str | None
     user_alias: str | None
     source_networks: list[str]
@@ -316,17 +356,17 @@ class TokenData(msgspec.Struct):
     id: str
     name: str
     token: str
-    status: str
+    status: TokenStatusName
     is_on: bool
-    ability: list[str]
-    activates_at: datetime | None
-    expires_at: datetime | None
-    revoked_at: datetime | None
+    ability: list[AbilityKey]
+    activates_at: Moment | None
+    expires_at: Moment | None
+    revoked_at: Moment | None
     topic_anchor: str | None
     user_alias: str | None
     source_networks: list[str]
     requests_per_minute: int | None
-    last_used_at: datetime | None
+    last_used_at: Moment | None
     version: int
 
 
@@ -339,5 +379,5 @@ class TokenSecretData(msgspec.Struct):
 
 class DerivedData(msgspec.Struct):
     secret: str
-    expires_at: datetime
-    ability: list[str]
+    expires_at: Moment
+    ability: list[AbilityKey]
