@@ -8,4 +8,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("console/", admin.site.urls),
     path("raven/xapi/v1/", include("platforms.raven.server.endpoints")),
+    path("chative/v1.0/", include("platforms.chative.server.endpoints")),
+    path("bevatel/developer/api/v1/", include("platforms.bevatel.server.developer")),
+    path("bevatel/api/v1/", include("platforms.bevatel.server.endpoints")),
 ]
