@@ -72,6 +72,7 @@ class PersonaAdmin(WorkspaceModelAdmin):
     ) -> Any:  # fmt: skip
         context |= {
             "contacts": obj.contacts.all(),
+            "attributes": obj.attributes.select_related("definition").order_by("definition__position", "definition"),
             "topics": obj.topics.order_by("-id")[:_TOPICS_SHOWN],
             "changes": obj.changes.order_by("-id")[:_TOPICS_SHOWN],
         }

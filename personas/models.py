@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Workspace
@@ -139,3 +140,14 @@ class PersonaChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.field}: {self.old} → {self.new}"
+
+    @property
+    def label(self) -> str:
+        """What changed, in words."""
+        kind, _colon, detail = self.field.partition(":")
+        if kind == "contact":
+            return str(dict(ContactType.choices).get(detail, detail))
+        if kind == "attribute":
+            return detail
+        return {"created": gettext("Added as"), "name": gettext("Name"), "gender": gettext("Gender"),
+                "birthday": gettext("Birthday"), "notes": gettext("Notes")}.get(kind, kind)  # fmt: skip
