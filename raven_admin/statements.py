@@ -4,15 +4,19 @@ The ORM composes a query's text anew each time, which takes several times as lon
 (see docs/decisions/0005-gateway-speed.md), a query is a constant of this class instead. Values are always parameters.
 """
 
+import re
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
 from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.backends.utils import CursorWrapper
 
 Row = tuple[Any, ...]
+_NAMED = re.compile(r"%\((\w+)\)s")
 
 
 class Statement:
@@ -20,7 +24,12 @@ class Statement:
 
     def __init__(self, text: str = "", *, sqlite: str = "", postgresql: str = "") -> None:
         """`sqlite` and `postgresql` stand for `text` where the two can't be told the same."""
-        self._text_for = {"sqlite": sqlite or text, "postgresql": postgresql or text}
+        for_sqlite = sqlite or text
+        self._text_for: dict[type, str] = {
+            ServerBindingCursor: postgresql or text,
+            SQLiteCursorWrapper: for_sqlite,
+            sqlite3.Cursor: _NAMED.sub(r":\1", for_sqlite).replace("%s", "?"),
+        }
 
     def rows(self, *parameters: Any, **named: Any) -> list[Row]:
         """What the statement gives; its parameters are given by position or by name."""
@@ -45,25 +54,29 @@ class Statement:
             if len(parameters_of_each) == 1:  # or PostgreSQL's driver would set up a pipeline for the one
                 self._execute(cursor, parameters_of_each[0])
             elif parameters_of_each:
-                vendor = cursor.db.vendor
-                cursor.executemany(self._text_for[vendor], [_adapted(each, vendor) for each in parameters_of_each])
+                text = self._text_for[type(cursor.cursor)]
+                cursor.executemany(text, [_adapted(each, cursor) for each in parameters_of_each])
 
     def _execute(self, cursor: CursorWrapper, parameters: Sequence[Any] | dict[str, Any]) -> None:
-        vendor = cursor.db.vendor
-        cursor.execute(self._text_for[vendor], _adapted(parameters, vendor))
+        cursor.execute(self._text_for[type(cursor.cursor)], _adapted(parameters, cursor))
 
 
 def _open() -> CursorWrapper:
+    """A cursor as Django's, but for what Django's does to the text of each statement, each time."""
     cursor: CursorWrapper = connection.cursor()
-    if cursor.db.vendor == "postgresql":
-        # Django's own cursor writes the values into the text, which the database would then have to plan every time.
-        cursor.cursor = ServerBindingCursor(cursor.db.connection)  # type: ignore[call-arg]
+    database = cursor.db
+    if database.vendor == "postgresql":
+        # Django's writes the values into the text, which the database then would have to plan every time.
+        cursor.cursor = ServerBindingCursor(database.connection)  # type: ignore[call-arg]
+    elif not database.queries_logged:
+        # Django's puts other signs into the text for its parameters; its log of queries needs them as they were.
+        cursor.cursor = sqlite3.Cursor(database.connection)
     return cursor
 
 
-def _adapted(parameters: Sequence[Any] | dict[str, Any], vendor: str) -> Sequence[Any] | dict[str, Any]:
+def _adapted(parameters: Sequence[Any] | dict[str, Any], cursor: CursorWrapper) -> Sequence[Any] | dict[str, Any]:
     """Moments as Django stores them, where they are given by position; the drivers know the rest."""
-    if vendor == "postgresql" or isinstance(parameters, dict):
+    if cursor.db.vendor == "postgresql" or isinstance(parameters, dict):
         return parameters
     return [
         str(value.astimezone(UTC).replace(tzinfo=None)) if isinstance(value, datetime) else value

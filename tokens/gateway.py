@@ -1,6 +1,6 @@
 """The one way in for programs: every call of every dialect passes these checks, in this order, and is logged.
 
-    token → source networks → rate limit → Pro → ability → Idempotency-Key → body → the endpoint's own rules
+    transport → token → source networks → rate limit → Pro → ability → Idempotency-Key → body → the endpoint's own rules
 
 An endpoint is data (`Endpoint`); it has no way to skip a check. A dialect says how a credential is sent and how answers
 and refusals look. See docs/decisions/0002-one-gateway.md.
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NoReturn, Protocol
 
 import msgspec
 from django.conf import settings
-from django.core.exceptions import TooManyFieldsSent
+from django.core.exceptions import DisallowedHost, TooManyFieldsSent
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path, re_path
@@ -34,6 +34,8 @@ from tokens.refusals import (
     BodyInvalid,
     BodyTooLarge,
     EndpointUnknown,
+    HostUnknown,
+    HttpsRequired,
     IdempotencyKeyInFlight,
     IdempotencyKeyInvalid,
     IdempotencyKeyReused,
@@ -57,6 +59,8 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
 
 STATUS_OF: dict[type[RavenError], int] = {
+    HostUnknown: 400,
+    HttpsRequired: 403,
     Unauthorized: 401,
     ProInactive: 401,
     SourceRefused: 403,
@@ -221,6 +225,9 @@ class GatewayView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Every check that does not depend on the endpoint's own rules."""
         call = self.call = _receive(request._request)
+        if unreachable := _transport_refusal(request._request):
+            self._take_from_bucket(f"address:{call.caller.address}", None)
+            raise unreachable
         shown = credentials.read(self.dialect.credential(request._request))
         call.credential = shown.credential
         call.claimed_token_id, call.claimed_workspace_id = shown.claimed_token_id, shown.claimed_workspace_id
@@ -293,6 +300,11 @@ class GatewayView(APIView):
         call = self.call
         response["X-Request-Id"] = call.caller.request_id
         response["Cache-Control"] = "no-store"
+        # Data is no page, whatever a browser makes of it.
+        response["X-Content-Type-Options"] = "nosniff"
+        response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        if settings.HTTPS:
+            response["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
         if call.allowance is not None:
             for name, value in call.allowance.headers().items():
                 response[name] = value
@@ -388,6 +400,15 @@ def _receive(request: HttpRequest) -> Call:
         if_match_header=request.headers.get("If-Match"),
         headers=request.headers,
     )
+
+
+def _transport_refusal(request: HttpRequest) -> RavenError | None:
+    """What Django's middleware checks for pages, said to a program: no redirect, which would come too late anyway."""
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return HostUnknown()
+    return HttpsRequired() if settings.HTTPS and not request.is_secure() else None
 
 
 def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:

@@ -7,6 +7,20 @@ from typing import ClassVar
 from raven_admin.errors import RavenError
 
 
+@dataclass(eq=False)
+class HostUnknown(RavenError):
+    """This server is not called by that name. Check the host of the address, and ALLOWED_HOSTS of the server."""
+
+    code: ClassVar[str] = "host_unknown"
+
+
+@dataclass(eq=False)
+class HttpsRequired(RavenError):
+    """Call https: what is sent over plain http, the token too, can be read on the way."""
+
+    code: ClassVar[str] = "https_required"
+
+
 class Unauthorized(RavenError):
     """The call shows no token that works. Published answer of Raven for all of these: 401 `Unauthorized`."""
 
