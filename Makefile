@@ -11,11 +11,11 @@ COMPILE := .tools/bin/uv pip compile --quiet --python-version 3.11 --no-python-d
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check bench screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## List what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.run ## Start the console, the API and the worker (PORT=8123 make run: on another port)
 	@.venv/bin/python -m scripts.serve
@@ -33,6 +33,9 @@ check: .venv/.dev ## Check lint, format, types, imports between rooms, migration
 
 bench: .venv/.dev ## Measure the Excel listing beside openpyxl (ARGS="--rows 5000": less)
 	@$(CHECK)/python -m benchmarks.excel $(ARGS)
+
+screenshots: .venv/.dev ## Take the pictures of docs/screenshots anew
+	@.venv/bin/python -m scripts.screenshots
 
 lock: .tools/bin/uv ## Write requirements/ anew from pyproject.toml (ARGS=--upgrade: with the newest versions)
 	$(COMPILE) $(ARGS) -o requirements/run.txt

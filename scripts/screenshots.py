@@ -1,0 +1,142 @@
+"""`make screenshots`: the pictures in docs/screenshots, of a workspace made for them in a folder of its own."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from datetime import timedelta
+from pathlib import Path
+
+import django
+from playwright.sync_api import Browser, sync_playwright
+
+from scripts.run_tests import chromium
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "screenshots"
+PASSWORD = "only-for-the-pictures"  # noqa: S105 - the database is thrown away
+PAGES = {
+    "tokens": "tokens/token/",
+    "permissions": "tokens/token/2/permissions/",
+    "usage": "tokens/token/2/usage/",
+    "overview": "",
+}
+WINDOWS = {"light": ("light", 1280, 800), "dark": ("dark", 1280, 800), "phone": ("light", 390, 844)}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        os.environ |= {
+            "DEBUG": "1",
+            "DATABASE_URL": f"sqlite:///{folder}/pictures.sqlite3",
+            "PORT": str(port),
+            "DEMO_ADMIN_PASSWORD": PASSWORD,
+            "DJANGO_SETTINGS_MODULE": "raven_admin.settings",
+        }
+        django.setup()
+        fill()
+        probe.close()
+        command = [sys.executable, "-m", "granian", "raven_admin.wsgi:application", "--interface", "wsgi"]
+        server = subprocess.Popen([*command, "--port", str(port), "--log-level", "error"], cwd=ROOT)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/console/login/")
+            take_pictures(f"http://127.0.0.1:{port}/console/")
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def fill() -> None:
+    """A few tokens in every state, and calls of the last weeks."""
+    from django.core.management import call_command
+    from django.utils import timezone
+
+    from accounts.models import User, Workspace
+    from messaging.models import Topic
+    from tokens.abilities import ABILITY_KEYS
+    from tokens.models import RequestLogEntry, Token
+    from tokens.services import COMMAND_LINE, Configuration, issue_token, revoke_token, switch_token
+
+    call_command("migrate", verbosity=0)
+    call_command("load_demo", verbosity=0)
+    now = timezone.now()
+    demo = Workspace.objects.get(slug="demo")
+    bot, anchor = User.objects.get(username="your_username"), Topic.objects.filter(type="mass").first()
+    sending = frozenset({"message_send", "topic_add", "template_send"})
+    wanted = [
+        ("Old integration", {"expires_at": now - timedelta(days=3)}, frozenset({"message_send"})),
+        ("Shop backend", {"user_alias": bot, "topic_anchor": anchor}, sending),
+        ("Newsletter", {"expires_at": now + timedelta(days=12), "topic_anchor": anchor}, sending),
+        ("Reporting", {}, frozenset({"persona_read", "conversation_read", "stats_read", "data_export"})),
+        ("Support desk", {"activates_at": now + timedelta(days=4)}, ABILITY_KEYS - {"token_write"}),
+        ("Trial of a partner", {}, frozenset({"persona_read"})),
+        ("Lost laptop", {}, frozenset({"message_send"})),
+    ]
+    tokens: dict[str, Token] = {}
+    for name, fields, abilities in wanted:
+        configuration = Configuration(name=name, abilities=abilities, **fields)  # type: ignore[arg-type]
+        tokens[name] = issue_token(workspace=demo, configuration=configuration, by=COMMAND_LINE).token
+    switch_token(token=tokens["Trial of a partner"], on=False, by=COMMAND_LINE)
+    revoke_token(token=tokens["Lost laptop"], by=COMMAND_LINE)
+    dice = random.Random(7)  # noqa: S311 - the same pictures every time
+    entries = []
+    for name, calls in {"Shop backend": 900, "Newsletter": 240, "Reporting": 60}.items():
+        ability = "persona_read" if name == "Reporting" else "message_send"
+        for number in range(calls):
+            refused = dice.random() < 0.04
+            entries.append(
+                RequestLogEntry(
+                    request_id=f"req_{tokens[name].pk}_{number}", token=tokens[name], workspace=demo, ability=ability,
+                    received_at=now - timedelta(days=28 * dice.random() ** 1.3), method="POST",
+                    path="/raven/xapi/v1/message:send", status=404 if refused else 200,
+                    code="user_not_found" if refused else "", duration_ms=2.0,
+                    address=dice.choice(["203.0.113.7", "203.0.113.7", "198.51.100.20"]),
+                )
+            )  # fmt: skip
+        Token.objects.filter(pk=tokens[name].pk).update(last_used_at=now - timedelta(minutes=calls % 50))
+    RequestLogEntry.objects.bulk_create(sorted(entries, key=lambda entry: entry.received_at))
+
+
+def wait_for(url: str) -> None:
+    for _attempt in range(120):
+        try:
+            urllib.request.urlopen(url, timeout=5)  # noqa: S310 - our own server
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.25)
+        else:
+            return
+    sys.exit("The server did not start.")
+
+
+def take_pictures(console: str) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        for name, (scheme, width, height) in WINDOWS.items():
+            photograph(browser, console, name, scheme, width, height)
+        browser.close()
+
+
+def photograph(browser: Browser, console: str, name: str, scheme: str, width: int, height: int) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(console)
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", PASSWORD)
+    page.click("main button")
+    page.wait_for_url(console)
+    for picture, address in PAGES.items():
+        page.goto(console + address)
+        page.screenshot(path=PICTURES / f"{picture}-{name}.png")
+    context.close()
+
+
+if __name__ == "__main__":
+    main()
