@@ -33,7 +33,9 @@ def sender(token: Token, support_user: User) -> User:
 def definitions(workspace: Workspace) -> list[AttributeDefinition]:
     """What the workspace knows about its people."""
     types = {"type": AttributeType.TEXT, "age": AttributeType.NUMBER, "vip": AttributeType.BOOLEAN}
-    return [AttributeDefinition.objects.create(workspace=workspace, key=key, label=key, type=types[key]) for key in types]
+    return [
+        AttributeDefinition.objects.create(workspace=workspace, key=key, label=key, type=types[key]) for key in types
+    ]
 
 
 @pytest.fixture
