@@ -73,6 +73,5 @@ def json_value(type: str, stored: str) -> str | int | float | bool:
     if type == "boolean":
         return stored == "true"
     if type == "number":
-        number = float(stored)
-        return int(stored) if "." not in stored and len(stored) < 16 else number
+        return float(stored) if "." in stored else int(stored)
     return stored
