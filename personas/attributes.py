@@ -47,7 +47,7 @@ def _number(given: Any) -> str:
 def _date(given: Any) -> str:
     try:
         return _day(str(given).strip()).isoformat()
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter: the calendar's first or last day, of another zone
         raise ValueError("takes a date, as 2026-11-21.") from None
 
 

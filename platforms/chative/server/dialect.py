@@ -36,6 +36,7 @@ _PUBLISHED: dict[type[RavenError], str] = {
     TokenMissing: "Missing token",
     Unauthorized: "Invalid token",
     ContactNotFound: "Contact not found",
+    AttributeUnknown: "Custom field not found",
     EndpointUnknown: "Endpoint not found",
     RateLimitExceeded: "Rate limit exceeded. Retry in 1 minute.",
     InternalError: "Something went wrong on Chative’s end.",
@@ -47,6 +48,7 @@ _STATUS_OF: dict[type[RavenError], int] = STATUS_OF | {
     # 401 would send a client to look for another key; this one is right.
     ProInactive: 403,
     ContactNotFound: 404,
+    AttributeUnknown: 404,
     ContactTaken: 409,
     VersionConflict: 412,
 }

@@ -1,12 +1,14 @@
 """Personas: adding, changing, reading, deleting, exporting."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 
 from django.db.models import Q, QuerySet
 from msgspec import UNSET as ABSENT
 
+from personas.attributes import json_value
 from personas.contacts import ContactKeyInvalid, normalise
-from personas.models import AttributeDefinition, ContactType, Persona
+from personas.models import AttributeDefinition, AttributeType, ContactType, Persona
 from personas.services import (
     UNSET,
     AttributeUnknown,
@@ -195,7 +197,13 @@ def _export_rows(personas: QuerySet[Persona], definitions: Sequence[AttributeDef
             values = {value.definition_id: value.value for value in persona.attributes.all()}
             yield (
                 persona.pk, persona.name, persona.gender, persona.birthday, persona.notes, *contacts.values(),
-                *(values.get(definition.pk, "") for definition in definitions),
+                *(_cell(definition, values.get(definition.pk)) for definition in definitions),
                 persona.version, persona.created_at, persona.updated_at,
             )  # fmt: skip
         last_id = page[-1].pk
+
+
+def _cell(definition: AttributeDefinition, stored: str | None) -> Cell:
+    if stored is None:
+        return None
+    return date.fromisoformat(stored) if definition.type == AttributeType.DATE else json_value(definition.type, stored)

@@ -389,7 +389,7 @@ def test_a_name_of_nothing_is_a_bad_request(call: Api, peter: Persona) -> None:
 def test_an_unknown_custom_field_is_refused_with_those_there_are(call: Api, peter: Persona, fields: None) -> None:
     answer = call("PATCH", peter, {"customFields": {"VIP": "yes"}})
 
-    assert _refusal(answer) == (400, "Bad request", "attribute_unknown", "customFields.VIP")
+    assert _refusal(answer) == (404, "Custom field not found", "attribute_unknown", "customFields.VIP")
     assert "a_text, a_number, a_boolean, a_date" in answer.json()["errors"][0]["message"]
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Membership, User, Workspace
@@ -45,14 +44,13 @@ def body(sender: User) -> dict[str, Any]:
 def call(client: Client, secret: str) -> Api:
     """Calls an operation: `call("message:send", body)` posts JSON, `call("token:self")` gets; or with a `method`."""
 
-    def calling(
-        operation: str, body: Any = None, *, token: str | None = None, method: str = "", **headers: str
-    ) -> HttpResponse:
+    def calling(operation: str, body: Any = None, *, token: str | None = None, method: str = "", **headers: str) -> Any:
         headers = {"Authorization": f"Bearer {token or secret}"} | headers
         if body is None:
             return client.generic(method or "GET", BASE + operation, headers=headers)
+        headers = {"Content-Type": "application/json"} | headers
         raw = body if isinstance(body, bytes) else json.dumps(body)
-        return client.generic(method or "POST", BASE + operation, raw, content_type="application/json", headers=headers)
+        return client.generic(method or "POST", BASE + operation, raw, headers=headers)
 
     return calling
 
