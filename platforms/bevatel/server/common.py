@@ -153,7 +153,7 @@ def message_data(message: Message, workspace: Workspace) -> wire.MessageData:
     sender: wire.UserData | wire.ContactData | None = None
     if is_incoming and message.sender_persona is not None:
         sender = contact_data(message.sender_persona)
-    elif not is_incoming:
+    elif not is_incoming and message.sender_user_id is not None:
         name = message.sender_name
         sender = wire.UserData(
             id=message.sender_user_id, name=name, available_name=name, avatar_url="", thumbnail="",

@@ -147,37 +147,34 @@ def _create(call: Call, workspace: Workspace, body: wire.ContactCreate) -> tuple
 
 def _update(call: Call, workspace: Workspace, contact_id: int, body: wire.ContactUpdate) -> Persona:
     _refuse_block(body.blocked)
-    persona = _persona(workspace, contact_id)
+    persona = get_persona(workspace_id=workspace.pk, persona_id=contact_id, lock=True)
     given = {"phone_number": body.phone_number, "email": body.email, "identifier": body.identifier}
-    keys = _keys_given(workspace, persona, given)
-    if keys:
+    keys = _keys_given(workspace, given)
+    had = {field: contact for field in keys if (contact := contact_of_field(persona, field)) is not None}
+    added = {field: key for field, key in keys.items() if key is not None and field not in had}
+    if added or had:
         call.require("contact_add")
     if body.custom_attributes:
         call.require("attribute_update")
-    _check_free(workspace, keys, of=persona)
-    had = {field: contact_of_field(persona, field) for field in keys}
+    _check_free(workspace, {field: key for field, key in keys.items() if key is not None}, of=persona)
     update_persona(
         workspace=workspace,
         persona_id=persona.pk,
         draft=PersonaDraft(name=UNSET if body.name is None else body.name, attributes=body.custom_attributes or {}),
-        contacts=[ContactDraft(TYPES_OF_FIELD[field][0], key) for field, key in keys.items() if had[field] is None],
-        changed_contacts={contact.pk: keys[field] for field, contact in had.items() if contact is not None},
+        contacts=[ContactDraft(TYPES_OF_FIELD[field][0], key) for field, key in added.items()],
+        changed_contacts={contact.pk: keys[field] for field, contact in had.items()},
         cause=cause_of(call),
     )
     return _persona(workspace, persona.pk)
 
 
-def _keys_given(workspace: Workspace, persona: Persona, given: Mapping[str, str | UnsetType | None]) -> dict[str, str]:
-    keys = {}
-    for field, value in given.items():
-        if value is ABSENT:
-            continue
-        if value:
-            keys[field] = key_of_field(workspace, field, str(value))
-        elif contact_of_field(persona, field) is not None:
-            name = field.replace("_", " ").capitalize()
-            raise FieldRefused(path=field, problem=f"{name} can't be cleared; messages to it would lose their address.")
-    return keys
+def _keys_given(workspace: Workspace, given: Mapping[str, str | UnsetType | None]) -> dict[str, str | None]:
+    """The normalised key of each field that is given; None where it is empty, which clears."""
+    return {
+        field: key_of_field(workspace, field, str(value)) if value else None
+        for field, value in given.items()
+        if value is not ABSENT
+    }
 
 
 def _check_free(workspace: Workspace, keys: Mapping[str, str], *, of: Persona | None) -> None:
@@ -198,7 +195,7 @@ def _persona(workspace: Workspace, contact_id: int) -> Persona:
 
 
 def _labelled(personas: QuerySet[Persona], query: wire.ContactQuery) -> QuerySet[Persona]:
-    return personas.none() if query.labels else personas
+    return personas.none() if query.labels or query.labels_of_rails else personas
 
 
 def _page(personas: QuerySet[Persona], query: wire.ContactQuery, workspace: Workspace) -> list[wire.ContactData]:

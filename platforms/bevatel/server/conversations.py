@@ -67,7 +67,7 @@ def conversation_list(call: Call, workspace: Workspace, query: wire.Conversation
         check_inbox(workspace, query.inbox_id)
     if query.q:
         topics = topics.filter(Exists(Message.objects.filter(topic=OuterRef("pk"), text__icontains=query.q)))
-    if query.team_id is not None or query.labels:
+    if query.team_id is not None or query.labels or query.labels_of_rails:
         topics = topics.none()
     count = counted(topics)
     if query.assignee_type in {"me", "assigned"}:

@@ -8,14 +8,18 @@ Chatwoot reads an id from a number and from its digits, and null as if the membe
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
+
+from platforms.schemas import ANY_TEXT, EMAIL, PLAIN_LINE, VISIBLE, phone_pattern
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)] | Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
-Text255 = Annotated[str, Meta(max_length=255)]
-Email = Annotated[str, Meta(max_length=255, extra_json_schema={"format": "email"})]
-Phone = Annotated[str, Meta(max_length=255, extra_json_schema={"pattern": r"^\+[1-9][0-9]{1,14}$"})]
-SourceId = Annotated[str, Meta(min_length=1, max_length=255)]
-Content = Annotated[str, Meta(min_length=1, max_length=4096)]
+Text255 = Annotated[str, Meta(max_length=255, extra_json_schema={"pattern": ANY_TEXT})]
+Email = Annotated[str, Meta(max_length=255, extra_json_schema={"pattern": EMAIL})]
+Phone = Annotated[str, Meta(max_length=255, extra_json_schema={"pattern": phone_pattern()})]
+_LINE: dict[str, Any] = {"allOf": [{"pattern": VISIBLE}, {"pattern": PLAIN_LINE}]}
+Identifier = Annotated[str, Meta(max_length=255, extra_json_schema=_LINE)]
+SourceId = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema=_LINE)]
+Content = Annotated[str, Meta(min_length=1, max_length=4096, extra_json_schema={"pattern": ANY_TEXT})]
 Attributes = Annotated[
     dict[str, str | int | float | bool | None],
     Meta(max_length=100, description="By the keys of the attributes that the workspace defines; null clears."),
@@ -42,7 +46,7 @@ class ContactCreate(msgspec.Struct, forbid_unknown_fields=True):
     name: Text255 | None = None
     email: Email | None = None
     phone_number: Phone | None = None
-    identifier: Text255 | None = None
+    identifier: Identifier | None = None
     custom_attributes: Attributes | None = None
     inbox_id: Id | None = None
     source_id: SourceId | None = None
@@ -54,12 +58,12 @@ class ContactCreate(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ContactUpdate(msgspec.Struct, forbid_unknown_fields=True):
-    """What is left out stays as it is; attributes are merged."""
+    """What is left out stays as it is; an empty e-mail, number or identifier is taken away; attributes are merged."""
 
     name: Text255 | None = None
     email: Email | None | UnsetType = UNSET
     phone_number: Phone | None | UnsetType = UNSET
-    identifier: Text255 | None | UnsetType = UNSET
+    identifier: Identifier | None | UnsetType = UNSET
     custom_attributes: Attributes | None = None
     blocked: No | None = None
     additional_attributes: NotKept = None
@@ -157,6 +161,9 @@ class ContactQuery(msgspec.Struct, forbid_unknown_fields=True):
     sort: _SORTS | None = None
     include_contact_inboxes: bool = True
     labels: Annotated[str, Meta(max_length=255, description="No contact has any.")] = ""
+    labels_of_rails: Annotated[str, Meta(max_length=255, description="As `labels`.")] = field(
+        name="labels[]", default=""
+    )
 
 
 class ContactSearch(ContactQuery, forbid_unknown_fields=True):
@@ -172,6 +179,9 @@ class ConversationQuery(msgspec.Struct, forbid_unknown_fields=True):
     inbox_id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
     team_id: Annotated[int | None, Meta(description="No conversation has one.")] = None
     labels: Annotated[str, Meta(max_length=255, description="No conversation has any.")] = ""
+    labels_of_rails: Annotated[str, Meta(max_length=255, description="As `labels`.")] = field(
+        name="labels[]", default=""
+    )
     page: PageNumber = 1
 
 
@@ -264,7 +274,7 @@ class DeveloperMessage(msgspec.Struct):
 class UserData(msgspec.Struct, tag_field="type", tag="user"):
     """`name` is the one that the message was sent under."""
 
-    id: int | None
+    id: int
     name: str
     available_name: str
     avatar_url: str

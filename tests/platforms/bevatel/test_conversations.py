@@ -154,6 +154,7 @@ def test_a_first_message_needs_the_ability_to_send(
         ("?status=all&inbox_id={account}", {"open", "pending", "resolved"}),
         ("?status=all&team_id=1", set()),
         ("?status=all&labels=vip", set()),
+        ("?status=all&labels[]=vip", set()),
         ("?status=all&page=2", set()),
     ],
 )
