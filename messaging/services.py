@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 from delivery import events
 from messaging.models import Message, Recipient, Topic, TopicType
 from personas.history import Cause
-from personas.matching import RecipientDraft, match_or_add_people
+from personas.matching import SELECT_KNOWN, Key, Known, RecipientDraft, as_json, keys_of_people, match_or_add_people
 from personas.models import Persona
 from raven_admin.errors import RavenError
 from raven_admin.statements import Statement
 
 MAX_RECIPIENTS = 1000
+_TOPIC_TYPES = frozenset(TopicType.values)
 
 
 @dataclass(eq=False)
@@ -141,17 +142,26 @@ def send_message(
     before a topic is made, and raises when the caller may not. Raises the errors above, in their order, and those of
     `match_or_add_people`. Runs in the caller's transaction.
     """
-    sender_id, sender_name = _sender(workspace_id, username, alias_id)
-    _check_topic(topic, anchor_id)
-    _check_recipients(topic, people)
-    matched = match_or_add_people(workspace_id=workspace_id, country=country, people=people, cause=cause)
-    topic_id = _topic_id(workspace_id, topic, anchor_id, matched[0].persona_id, check_may_add_topic, cause)
+    problem, keys = None, []
+    try:
+        _check_topic(topic, anchor_id)
+        _check_recipients(topic, people)
+        keys = keys_of_people(people, country=country)
+    except RavenError as error:
+        problem = error
+    found = _look_up(workspace_id, username, alias_id, keys, topic)
+    if problem is not None:  # the sender comes first
+        raise problem
+    matched = match_or_add_people(workspace_id=workspace_id, people=people, keys=keys, known=found.known, cause=cause)
+    topic_id = found.topic_id or _topic_id(
+        workspace_id, topic, anchor_id, matched[0].persona_id, check_may_add_topic, cause
+    )
     message = _add_message(
         workspace_id=workspace_id,
         topic_id=topic_id,
         direction=Message.Direction.OUTGOING,
-        sender_user_id=sender_id,
-        sender_name=sender_name,
+        sender_user_id=found.sender_id,
+        sender_name=found.sender_name,
         text=text,
         cause=cause,
     )
@@ -212,7 +222,8 @@ def add_topic(
             raise MassTopicWithRecipients
     else:
         _check_recipients(topic, people)
-        matched = match_or_add_people(workspace_id=workspace_id, country=country, people=people, cause=cause)
+        keys = keys_of_people(people, country=country)
+        matched = match_or_add_people(workspace_id=workspace_id, people=people, keys=keys, cause=cause)
         persona_id = matched[0].persona_id
     found = _find_topic(workspace_id, topic, persona_id)
     if found is not None:
@@ -244,34 +255,83 @@ def set_topic_status(*, workspace_id: int, topic_id: int, status: str, cause: Ca
     return topic
 
 
-_SENDER_TEXT = """
-    SELECT person.id, person.first_name, person.last_name, person.username
+@dataclass(frozen=True, slots=True)
+class _Found:
+    sender_id: int
+    sender_name: str
+    known: dict[Key, Known]
+    topic_id: int | None
+    """The topic with the known person of `keys`; a mass topic is not looked for."""
+
+
+# One statement, because each more is a journey to the database and back. IN with one value, because SQLite would plan
+# the statement anew for each value of `type = …`: there are indexes of one type alone.
+_LOOK_UP_TEXT = """
+    WITH known AS ({known})
+    SELECT 'contact', type, normalized, name, contact_id, persona_id, version FROM known
+    UNION ALL
+    SELECT 'sender', person.first_name, person.last_name, person.username, person.id, NULL, NULL
       FROM accounts_user person JOIN accounts_membership membership ON membership.user_id = person.id
-     WHERE membership.workspace_id = %s AND person.is_active AND person.{key} = %s
+     WHERE membership.workspace_id = %(workspace_id)s AND person.is_active AND person.{key_of_sender} = %(sender)s
+    UNION ALL
+    SELECT 'topic', NULL, NULL, NULL, id, NULL, NULL FROM messaging_topic
+     WHERE persona_id IN (SELECT persona_id FROM known)
+       AND type IN (%(topic_type)s) AND name = %(topic_name)s AND NOT type = 'mass'
 """
-_SENDER_NAMED = Statement(_SENDER_TEXT.format(key="username"))
-_SENDER_OF_ID = Statement(_SENDER_TEXT.format(key="id"))
 
 
-def _sender(workspace_id: int, username: str | None, alias_id: int | None) -> tuple[int, str]:
-    """Id and display name of the workspace's member that is recorded as sender; an alias who left it is not found."""
-    if username is not None:
-        found = _SENDER_NAMED.row(workspace_id, username)
-    elif alias_id is not None:
-        found = _SENDER_OF_ID.row(workspace_id, alias_id)
-    else:
+def _looking_up(key_of_sender: str) -> Statement:
+    texts = {
+        database: _LOOK_UP_TEXT.format(known=known, key_of_sender=key_of_sender)
+        for database, known in SELECT_KNOWN.items()
+    }
+    return Statement(**texts)
+
+
+_LOOK_UP_BY_NAME = _looking_up("username")
+_LOOK_UP_BY_ID = _looking_up("id")
+
+
+def _look_up(
+    workspace_id: int,
+    username: str | None,
+    alias_id: int | None,
+    keys: Sequence[Sequence[Key]],
+    topic: TopicDraft | None,
+) -> _Found:
+    """Who sends, who is known of `keys`, and the topic with them.
+
+    The sender is a member of the workspace; an alias who has left it is not found. Raises UserMissing and UserNotFound.
+    """
+    if username is None and alias_id is None:
         raise UserMissing
-    if found is None:
+    rows = (_LOOK_UP_BY_ID if username is None else _LOOK_UP_BY_NAME).rows(
+        workspace_id=workspace_id,
+        keys=as_json(keys),
+        sender=alias_id if username is None else username,
+        topic_type=topic.type if topic else None,
+        topic_name=topic.name if topic else None,
+    )
+    sender, known, topic_id = None, {}, None
+    for kind, *texts, number, persona_id, version in rows:
+        if kind == "contact":
+            type, normalized, name = texts
+            known[type, normalized] = Known(number, persona_id, name, version)
+        elif kind == "sender":
+            first_name, last_name, username = texts
+            sender = number, f"{first_name} {last_name}".strip() or username  # as User.display_name
+        else:
+            topic_id = number
+    if sender is None:
         raise UserNotFound(username=username or "User Aliases")
-    user_id, first_name, last_name, username = found
-    return user_id, f"{first_name} {last_name}".strip() or username  # User.display_name
+    return _Found(*sender, known, topic_id)
 
 
 def _check_topic(topic: TopicDraft | None, anchor_id: int | None) -> None:
     if topic is None:
         if anchor_id is None:
             raise TopicMissing
-    elif topic.type not in TopicType.values:
+    elif topic.type not in _TOPIC_TYPES:
         raise TopicTypeInvalid(type=topic.type)
 
 
@@ -308,10 +368,10 @@ def _topic_id(
     return _make_topic(workspace_id, topic, of_persona, cause).pk
 
 
-# The conditions on the type are the ones of the two unique indexes, or the databases would not use them.
+# The conditions on the type are those of the two unique indexes, or the databases would not use them.
 _MASS_TOPIC = Statement("SELECT id FROM messaging_topic WHERE workspace_id = %s AND name = %s AND type = 'mass'")
 _TOPIC_OF_PERSONA = Statement(
-    "SELECT id FROM messaging_topic WHERE persona_id = %s AND type = %s AND name = %s AND NOT type = 'mass'"
+    "SELECT id FROM messaging_topic WHERE persona_id = %s AND type IN (%s) AND name = %s AND NOT type = 'mass'"
 )
 
 

@@ -14,6 +14,8 @@ from personas.models import Contact, ContactType, Persona
 from raven_admin.errors import RavenError
 from raven_admin.statements import Statement
 
+_TYPES = frozenset(ContactType.values)
+
 
 @dataclass(eq=False)
 class ContactTypeInvalid(RavenError):
@@ -79,41 +81,49 @@ class Matched:
     contact_ids: tuple[int, ...]
 
 
-def match_or_add_people(
-    *, workspace_id: int, country: str, people: Sequence[RecipientDraft], cause: Cause
-) -> list[Matched]:
-    """Each draft's persona and contacts exist; what was missing is made, what existed keeps its name.
-
-    Each draft names at least one contact. Runs in the caller's transaction. Raises ContactTypeInvalid,
-    RecipientContactInvalid, RecipientAmbiguous and RecipientRepeated before anything is written.
-    """
-    keys = _normalised(people, country=country)
-    for _attempt in range(3):
-        known = _known_contacts(workspace_id, keys)
-        _check_distinct(people, keys, known)
-        if any(key not in known for of_person in keys for key in of_person):
-            try:
-                with transaction.atomic():
-                    _make_missing(workspace_id, people, keys, known, cause)
-            except IntegrityError:
-                continue  # another call has just made one of these contacts; it is known now
-        return [
-            Matched(known[of_person[0]].persona_id, tuple(known[key].contact_id for key in of_person))
-            for of_person in keys
-        ]
-    raise IntegrityError("contacts of the same people keep being added and removed")
-
-
-_Key = tuple[str, str]
+Key = tuple[str, str]
 """Type and normalised key of a contact."""
 
 
-def _normalised(people: Sequence[RecipientDraft], *, country: str) -> list[list[_Key]]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A contact that exists, and whose it is."""
+
+    contact_id: int
+    persona_id: int
+    persona_name: str
+    persona_version: int
+
+
+_SELECT_KNOWN = """
+    SELECT contact.type, contact.normalized, contact.id AS contact_id, persona.id AS persona_id, persona.name,
+           persona.version
+      FROM {wanted} CROSS JOIN personas_contact contact JOIN personas_persona persona ON persona.id = contact.persona_id
+     WHERE contact.workspace_id = %(workspace_id)s AND contact.type = {type} AND contact.normalized = {normalized}
+"""
+SELECT_KNOWN = {
+    "sqlite": _SELECT_KNOWN.format(
+        wanted="json_each(%(keys)s) wanted",
+        type="json_extract(wanted.value, '$[0]')",
+        normalized="json_extract(wanted.value, '$[1]')",
+    ),
+    "postgresql": _SELECT_KNOWN.format(
+        wanted="jsonb_array_elements(%(keys)s::jsonb) wanted",
+        type="wanted.value ->> 0",
+        normalized="wanted.value ->> 1",
+    ),
+}
+"""The query that finds who is known of `keys`, by database; for statements that look for more at the same time."""
+_KNOWN = Statement(**SELECT_KNOWN)
+
+
+def keys_of_people(people: Sequence[RecipientDraft], *, country: str) -> list[list[Key]]:
+    """The keys of each draft's contacts. Raises ContactTypeInvalid and RecipientContactInvalid."""
     for index, person in enumerate(people):
         for at, contact in enumerate(person.contacts):
-            if contact.type not in ContactType.values:
+            if contact.type not in _TYPES:
                 raise ContactTypeInvalid(index, at, contact.type, ", ".join(ContactType.values))
-    keys: list[list[_Key]] = []
+    keys: list[list[Key]] = []
     for index, person in enumerate(people):
         keys.append([])
         for at, contact in enumerate(person.contacts):
@@ -127,48 +137,53 @@ def _normalised(people: Sequence[RecipientDraft], *, country: str) -> list[list[
     return keys
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A contact that exists, and whose it is."""
-
-    contact_id: int
-    persona_id: int
-    persona_name: str
-    persona_version: int
+def as_json(keys: Sequence[Sequence[Key]]) -> str:
+    """All `keys` as the parameter of SELECT_KNOWN."""
+    return json.dumps([key for of_person in keys for key in of_person])
 
 
-_KNOWN_TEXT = """
-    SELECT contact.type, contact.normalized, contact.id, persona.id, persona.name, persona.version
-      FROM {wanted} CROSS JOIN personas_contact contact JOIN personas_persona persona ON persona.id = contact.persona_id
-     WHERE contact.workspace_id = %s AND contact.type = {type} AND contact.normalized = {normalized}
-"""
-_KNOWN = Statement(
-    sqlite=_KNOWN_TEXT.format(
-        wanted="json_each(%s) wanted",
-        type="json_extract(wanted.value, '$[0]')",
-        normalized="json_extract(wanted.value, '$[1]')",
-    ),
-    postgresql=_KNOWN_TEXT.format(
-        wanted="jsonb_array_elements(%s::jsonb) wanted", type="wanted.value ->> 0", normalized="wanted.value ->> 1"
-    ),
-)
+def match_or_add_people(
+    *,
+    workspace_id: int,
+    people: Sequence[RecipientDraft],
+    keys: Sequence[Sequence[Key]],
+    known: dict[Key, Known] | None = None,
+    cause: Cause,
+) -> list[Matched]:
+    """Each draft's persona and contacts exist; what was missing is made, what existed keeps its name.
 
-
-def _known_contacts(workspace_id: int, keys: Sequence[Sequence[_Key]]) -> dict[_Key, _Known]:
-    wanted = json.dumps([key for of_person in keys for key in of_person])
-    return {(type, normalized): _Known(*found) for type, normalized, *found in _KNOWN.rows(wanted, workspace_id)}
+    `keys` are `keys_of_people`, at least one for each; `known` is given by a caller that has just looked. Runs in the
+    caller's transaction. Raises RecipientAmbiguous and RecipientRepeated before anything is written.
+    """
+    for _attempt in range(3):
+        if known is None:
+            found = _KNOWN.rows(workspace_id=workspace_id, keys=as_json(keys))
+            known = {(type, normalized): Known(*rest) for type, normalized, *rest in found}
+        _check_distinct(people, keys, known)
+        if any(key not in known for of_person in keys for key in of_person):
+            try:
+                with transaction.atomic():
+                    known = known | _make_missing(workspace_id, people, keys, known, cause)
+            except IntegrityError:
+                known = None  # another call has just made one of these contacts
+                continue
+        return [
+            Matched(known[of_person[0]].persona_id, tuple(known[key].contact_id for key in of_person))
+            for of_person in keys
+        ]
+    raise IntegrityError("contacts of the same people keep being added and removed")
 
 
 def _check_distinct(
-    people: Sequence[RecipientDraft], keys: Sequence[Sequence[_Key]], known: Mapping[_Key, _Known]
+    people: Sequence[RecipientDraft], keys: Sequence[Sequence[Key]], known: Mapping[Key, Known]
 ) -> None:
-    seen_at: dict[int | _Key, int] = {}
+    seen_at: dict[int | Key, int] = {}
     for index, person in enumerate(people):
         personas = {known[key].persona_id: known[key].persona_name for key in keys[index] if key in known}
         if len(personas) > 1:
             first, second, *_more = (f"{name} (persona {pk})" for pk, name in personas.items())
             raise RecipientAmbiguous(index, first, second)
-        identities: list[int | _Key] = [*personas, *keys[index]]
+        identities: list[int | Key] = [*personas, *keys[index]]
         for identity in identities:
             if seen_at.setdefault(identity, index) != index:
                 raise RecipientRepeated(seen_at[identity], index, person.name)
@@ -177,11 +192,11 @@ def _check_distinct(
 def _make_missing(
     workspace_id: int,
     people: Sequence[RecipientDraft],
-    keys: Sequence[Sequence[_Key]],
-    known: dict[_Key, _Known],
+    keys: Sequence[Sequence[Key]],
+    known: Mapping[Key, Known],
     cause: Cause,
-) -> None:
-    """All `keys` are `known`."""
+) -> dict[Key, Known]:
+    """The contacts that were not `known` exist."""
     personas = []
     for person, of_person in zip(people, keys, strict=True):
         match = next((known[key] for key in of_person if key in known), None)
@@ -210,8 +225,10 @@ def _make_missing(
     for key, contact in contacts.items():
         grown.setdefault(contact.persona, []).append((f"contact:{key[0]}", "", key[1]))
     _record_growth(made, grown, cause)
-    for key, contact in contacts.items():
-        known[key] = _Known(contact.pk, contact.persona.pk, contact.persona.name, contact.persona.version)
+    return {
+        key: Known(contact.pk, contact.persona.pk, contact.persona.name, contact.persona.version)
+        for key, contact in contacts.items()
+    }
 
 
 def _record_growth(made: Sequence[Persona], grown: Mapping[Persona, Sequence[Change]], cause: Cause) -> None:
