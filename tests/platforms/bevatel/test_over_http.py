@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -41,12 +41,10 @@ def server(transactional_db: None, project: Path, tmp_path: Path) -> Iterator[st
 
 
 def _database_url() -> str:
-    database = connection.settings_dict
     if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
-    user, password, host = (quote(str(database[name]), safe="") for name in ("USER", "PASSWORD", "HOST"))
-    port = f":{database['PORT']}" if database["PORT"] else ""
-    return f"postgres://{user}:{password}@{host}{port}/{database['NAME']}"
+        return f"sqlite:///{connection.settings_dict['NAME']}"
+    configured = urlsplit(os.environ["DATABASE_URL"])
+    return configured._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
