@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts.models import validate_time_zone
 from delivery import events
@@ -44,7 +44,8 @@ class TimeZoneUnknown(RavenError):
 def add_location(*, workspace_id: int, fields: Mapping[str, Any], at: datetime) -> Location:
     """A new location exists. Raises LocationCodeTaken and TimeZoneUnknown."""
     _check(workspace_id, fields, location_id=None)
-    location = Location.objects.create(workspace_id=workspace_id, **fields, created_at=at, updated_at=at)
+    location = Location(workspace_id=workspace_id, **fields, created_at=at, updated_at=at)
+    _save(location, fields)
     events.record(workspace_id=workspace_id, kind="location.created", data={"location": location.pk}, at=at)
     return location
 
@@ -69,10 +70,19 @@ def update_location(
             setattr(location, name, value)
         location.version += 1
         location.updated_at = at
-        location.save()
+        _save(location, changed)
         data = {"location": location.pk, "fields": sorted(changed)}
         events.record(workspace_id=workspace_id, kind="location.updated", data=data, at=at)
     return location
+
+
+def _save(location: Location, fields: Mapping[str, Any]) -> None:
+    try:
+        with transaction.atomic():
+            location.save()
+    except IntegrityError:  # another call took the code a moment ago
+        _check(location.workspace_id, fields, location_id=location.pk)
+        raise
 
 
 def _check(workspace_id: int, fields: Mapping[str, Any], *, location_id: int | None) -> None:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from django.http import HttpRequest
 
-from messaging.locations import LocationCodeTaken, LocationNotFound
+from messaging.locations import LocationCodeTaken, LocationNotFound, TimeZoneUnknown
 from messaging.services import (
     GroupTopicRecipientsTooMany,
+    MassTopicWithRecipients,
     PersonaTopicRecipientsTooMany,
     RecipientsMissing,
     RecipientsTooMany,
@@ -19,17 +20,24 @@ from messaging.services import (
     TopicExists,
     TopicMissing,
     TopicNotFound,
+    TopicStatusInvalid,
     TopicTypeInvalid,
     UserMissing,
     UserNotFound,
 )
-from messaging.templates import TemplateNotFound
+from messaging.templates import (
+    TemplateAmbiguous,
+    TemplateNotFound,
+    TemplateParametersWrong,
+    TemplateTextTooLong,
+)
 from personas.matching import ContactTypeInvalid, RecipientAmbiguous, RecipientContactInvalid, RecipientRepeated
 from personas.services import (
     AttributeUnknown,
     AttributeValueInvalid,
     ContactRefused,
     ContactTaken,
+    NameMissing,
     PersonaNotFound,
     VersionConflict,
 )
@@ -100,6 +108,15 @@ _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     AttributeValueInvalid: lambda error: f"attribute.{error.key}",
     ContactRefused: lambda error: f"contact[{error.contact_index}].{error.field}",
     ContactTaken: lambda error: f"contact[{error.contact_index}].key",
+    NameMissing: lambda _error: "name",
+    MassTopicWithRecipients: lambda _error: "recipient",
+    TopicStatusInvalid: lambda _error: "status",
+    TemplateNotFound: lambda _error: "template",
+    TemplateAmbiguous: lambda _error: "language",
+    TemplateParametersWrong: lambda _error: "parameter",
+    TemplateTextTooLong: lambda _error: "parameter",
+    LocationCodeTaken: lambda _error: "code",
+    TimeZoneUnknown: lambda _error: "time_zone",
     VersionConflict: lambda _error: "If-Match",
     AbilityNotHeld: lambda _error: "ability",
 }

@@ -120,7 +120,7 @@ def test_a_name_is_enough(call: Api) -> None:
     [
         ({"name": None}, "body_invalid", "name"),
         ({"name": ""}, "body_invalid", "name"),
-        ({"name": " \t "}, "name_missing", ""),
+        ({"name": " \t "}, "name_missing", "name"),
         ({"name": "x" * 256}, "body_invalid", "name"),
         ({"name": 5}, "body_invalid", "name"),
         ({"gender": "x" * 31}, "body_invalid", "gender"),
