@@ -5,7 +5,7 @@ has too. Otherwise `token_write` alone would be every ability. Revoking and dele
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -131,9 +131,9 @@ def token_delete(call: Call, token_id: str) -> Answer:
     version = call.if_match
     if version is not None and token.version != version:
         raise VersionConflict(current=token.version, given=version)
-    delete_token(token=token, by=_actor(call))
     if token.pk == call.token.owner_id:
-        call.claim = None  # the Idempotency-Key went with its token, which can't ask for the answer again
+        call.claim = None  # the Idempotency-Key goes with its token, which can't ask for the answer again
+    delete_token(token=token, by=_actor(call))
     return said(None, "Token Deleted Successfully")
 
 
@@ -217,7 +217,11 @@ def _check_held(call: Call, keys: Any) -> None:
 
 
 def _configured(call: Call, before: Configuration, body: wire.TokenSettings) -> Configuration:
-    given = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    given = {
+        name: value.astimezone(UTC) if isinstance(value, datetime) else value
+        for name, value in msgspec.structs.asdict(body).items()
+        if value is not UNSET
+    }
     if "ability" in given:
         keys = frozenset(given.pop("ability"))
         _check_held(call, keys - before.abilities)
