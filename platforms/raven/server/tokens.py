@@ -217,7 +217,7 @@ def _check_held(call: Call, keys: Any) -> None:
 
 
 def _configured(call: Call, before: Configuration, body: wire.TokenSettings) -> Configuration:
-    given = {
+    given: dict[str, Any] = {
         name: value.astimezone(UTC) if isinstance(value, datetime) else value
         for name, value in msgspec.structs.asdict(body).items()
         if value is not UNSET
