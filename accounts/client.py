@@ -1,6 +1,7 @@
 """The address a request comes from."""
 
 import ipaddress
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -20,6 +21,7 @@ def client_address(request: HttpRequest) -> str:
     return _normal(request.META.get("REMOTE_ADDR", "")) or "0.0.0.0"  # noqa: S104 - "unknown", not a bind address
 
 
+@lru_cache(maxsize=4096)
 def _normal(text: str) -> str | None:
     try:
         address = ipaddress.ip_address(text.strip("[]"))

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.db import connection
+
 from delivery import events
-from messaging.models import Message, Recipient, Topic, TopicType
+from messaging.models import Message, Topic, TopicType
 from personas.history import Cause
 from personas.matching import SELECT_KNOWN, Key, Known, RecipientDraft, as_json, keys_of_people, match_or_add_people
 from personas.models import Persona
@@ -156,24 +158,17 @@ def send_message(
     topic_id = found.topic_id or _topic_id(
         workspace_id, topic, anchor_id, matched[0].persona_id, check_may_add_topic, cause
     )
-    message = _add_message(
+    recipients = [(match.persona_id, contact_id) for match in matched for contact_id in match.contact_ids]
+    return _add_message(
         workspace_id=workspace_id,
         topic_id=topic_id,
         direction=Message.Direction.OUTGOING,
         sender_user_id=found.sender_id,
         sender_name=found.sender_name,
         text=text,
+        recipients=recipients,
         cause=cause,
     )
-    _ADD_RECIPIENT.run_each(
-        [
-            (message.pk, match.persona_id, contact_id, Recipient.State.WAITING.value)
-            for match in matched
-            for contact_id in match.contact_ids
-        ]
-    )
-    _record_message(message, "message.sent", cause)
-    return message
 
 
 def receive_message(
@@ -204,7 +199,6 @@ def receive_message(
     Topic.objects.filter(pk=message.topic_id).exclude(status=Topic.Status.OPEN).update(
         status=Topic.Status.OPEN, updated_at=cause.at
     )
-    _record_message(message, "message.received", cause)
     return message
 
 
@@ -395,17 +389,37 @@ def _make_topic(workspace_id: int, topic: TopicDraft, persona_id: int | None, ca
     return made
 
 
-_MESSAGE_COLUMNS = (
+_EVENT_OF = {Message.Direction.OUTGOING: "message.sent", Message.Direction.INCOMING: "message.received"}
+_COLUMNS = (
     "workspace_id", "topic_id", "direction", "sender_user_id", "sender_persona_id", "sender_name", "text", "request_id",
     "created_at",
 )  # fmt: skip
-_ADD_MESSAGE = Statement(
-    f"INSERT INTO messaging_message ({', '.join(_MESSAGE_COLUMNS)})"  # noqa: S608 - nothing of a caller's is in it
-    f" VALUES ({', '.join(['%s'] * len(_MESSAGE_COLUMNS))}) RETURNING id"
+_ADD_MESSAGE = (
+    f"INSERT INTO messaging_message ({', '.join(_COLUMNS)})"  # noqa: S608 - nothing of a caller's is in the text
+    f" VALUES ({', '.join(f'%({column})s' for column in _COLUMNS)}) RETURNING id"
 )
-_ADD_RECIPIENT = Statement(
-    "INSERT INTO messaging_recipient (message_id, persona_id, contact_id, state) VALUES (%s, %s, %s, %s)"
-)
+_ADD_RECIPIENT = "INSERT INTO messaging_recipient (message_id, persona_id, contact_id, state)"
+_ADD_MESSAGE_ALONE = Statement(_ADD_MESSAGE)
+_ADD_EACH_RECIPIENT = Statement(f"{_ADD_RECIPIENT} VALUES (%s, %s, %s, 'waiting')")
+_ADD_ALL = Statement(f"""
+    WITH message AS ({_ADD_MESSAGE}),
+         recipient AS (
+             {_ADD_RECIPIENT}
+             SELECT message.id, pair.persona_id, pair.contact_id, 'waiting'
+               FROM message CROSS JOIN unnest(%(personas)s::bigint[], %(contacts)s::bigint[])
+                 AS pair (persona_id, contact_id)
+         ),
+         event AS (
+             {events.RECORDING}
+             SELECT %(workspace_id)s, %(kind)s,
+                    jsonb_build_object(
+                        'message', id, 'topic', %(topic_id)s::bigint, 'request_id', %(request_id)s::text
+                    ),
+                    %(created_at)s
+               FROM message
+         )
+    SELECT id FROM message
+""")  # noqa: S608 - as above
 
 
 def _add_message(
@@ -417,16 +431,22 @@ def _add_message(
     sender_persona_id: int | None = None,
     sender_name: str,
     text: str,
+    recipients: Sequence[tuple[int, int]] = (),
     cause: Cause,
 ) -> Message:
+    """The message, its recipients (persona and contact of each) and its event are stored; by PostgreSQL at once."""
     values = (
         workspace_id, topic_id, direction.value, sender_user_id, sender_persona_id, sender_name, text, cause.request_id,
         cause.at,
     )  # fmt: skip
-    (message_id,) = _ADD_MESSAGE.rows(*values)[0]
-    return Message.from_db("default", ["id", *_MESSAGE_COLUMNS], [message_id, *values])
-
-
-def _record_message(message: Message, kind: str, cause: Cause) -> None:
-    data = {"message": message.pk, "topic": message.topic_id, "request_id": message.request_id}
-    events.record(workspace_id=message.workspace_id, kind=kind, data=data, at=cause.at)
+    named = dict(zip(_COLUMNS, values, strict=True))
+    kind = _EVENT_OF[direction]
+    if connection.vendor == "postgresql":
+        personas, contacts = [persona for persona, _ in recipients], [contact for _, contact in recipients]
+        message_id = _ADD_ALL.rows(**named, personas=personas, contacts=contacts, kind=kind)[0][0]
+    else:
+        message_id = _ADD_MESSAGE_ALONE.rows(**named)[0][0]
+        _ADD_EACH_RECIPIENT.run_each([(message_id, persona, contact) for persona, contact in recipients])
+        data = {"message": message_id, "topic": topic_id, "request_id": cause.request_id}
+        events.record(workspace_id=workspace_id, kind=kind, data=data, at=cause.at)
+    return Message.from_db("default", ["id", *_COLUMNS], [message_id, *values])

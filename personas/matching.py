@@ -1,10 +1,10 @@
 """From the recipients a caller describes to the personas they are, made where nobody knows them yet."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import msgspec
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
@@ -139,7 +139,7 @@ def keys_of_people(people: Sequence[RecipientDraft], *, country: str) -> list[li
 
 def as_json(keys: Sequence[Sequence[Key]]) -> str:
     """All `keys` as the parameter of SELECT_KNOWN."""
-    return json.dumps([key for of_person in keys for key in of_person])
+    return msgspec.json.encode([key for of_person in keys for key in of_person]).decode()
 
 
 def match_or_add_people(

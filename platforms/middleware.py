@@ -5,6 +5,7 @@ from functools import cached_property
 
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls.resolvers import RoutePattern
 
 from tokens.gateway import GatewayView
 
@@ -20,20 +21,37 @@ class GatewayMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(self._prefixes):
-            return self.get_response(request)
-        match = request.resolver_match = get_resolver().resolve(request.path_info)
-        answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
-        return answer
+        view = self._views.get(request.path_info)
+        if view is not None:
+            return view(request)
+        if request.path_info.startswith(self._prefixes):
+            found = get_resolver().resolve(request.path_info)
+            return found.func(request, *found.args, **found.kwargs)  # type: ignore[no-any-return]
+        return self.get_response(request)
+
+    @cached_property
+    def _dialects(self) -> dict[str, URLResolver]:
+        """By what their addresses begin with: those below which there is nothing but the gateway's view."""
+        return {
+            f"/{included.pattern}": included
+            for included in get_resolver().url_patterns
+            if isinstance(included, URLResolver) and all(map(_is_of_gateway, included.url_patterns))
+        }
 
     @cached_property
     def _prefixes(self) -> tuple[str, ...]:
-        """Of the dialects: below them there is nothing but the gateway's view."""
-        return tuple(
-            f"/{included.pattern}"
-            for included in get_resolver().url_patterns
-            if isinstance(included, URLResolver) and all(map(_is_of_gateway, included.url_patterns))
-        )
+        return tuple(self._dialects)
+
+    @cached_property
+    def _views(self) -> dict[str, Callable[[HttpRequest], HttpResponseBase]]:
+        """Of the addresses that are always the same."""
+        return {
+            prefix + str(pattern.pattern): pattern.callback
+            for prefix, dialect in self._dialects.items()
+            for pattern in dialect.url_patterns
+            if isinstance(pattern, URLPattern) and pattern.callback is not None
+            if isinstance(pattern.pattern, RoutePattern) and not pattern.pattern.converters
+        }
 
 
 def _is_of_gateway(pattern: URLPattern | URLResolver) -> bool:

@@ -75,10 +75,13 @@ def _open() -> CursorWrapper:
 
 
 def _adapted(parameters: Sequence[Any] | dict[str, Any], cursor: CursorWrapper) -> Sequence[Any] | dict[str, Any]:
-    """Moments as Django stores them, where they are given by position; the drivers know the rest."""
-    if cursor.db.vendor == "postgresql" or isinstance(parameters, dict):
+    """Moments as Django stores them; the drivers know the rest."""
+    if cursor.db.vendor == "postgresql":
         return parameters
-    return [
-        str(value.astimezone(UTC).replace(tzinfo=None)) if isinstance(value, datetime) else value
-        for value in parameters
-    ]
+    if isinstance(parameters, dict):
+        return {name: _for_sqlite(value) for name, value in parameters.items()}
+    return [_for_sqlite(value) for value in parameters]
+
+
+def _for_sqlite(value: Any) -> Any:
+    return str(value.astimezone(UTC).replace(tzinfo=None)) if isinstance(value, datetime) else value

@@ -145,15 +145,13 @@ class Call:
 
     caller: request_log.Caller
     started_at: float
+    request: HttpRequest
     credential: credentials.Credential | None = None
     claimed_token_id: int | None = None
     claimed_workspace_id: int | None = None
     allowance: rate_limit.Allowance | None = None
     claim: idempotency.Claim | None = None
     ability: str = ""
-    if_match_header: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Those of the request, whatever the case their names are written in."""
 
     @property
     def token(self) -> credentials.Credential:
@@ -166,11 +164,17 @@ class Call:
         return self.caller.received_at
 
     @property
+    def headers(self) -> Mapping[str, str]:
+        """Those of the request, whatever the case their names are written in."""
+        return self.request.headers
+
+    @property
     def if_match(self) -> int | None:
         """The version that the caller saw, from the header If-Match; None when it sends none. Raises IfMatchInvalid."""
-        if self.if_match_header in {None, "*"}:
+        given = self.headers.get("If-Match", "*")
+        if given == "*":
             return None
-        found = _VERSION_TAG.fullmatch(self.if_match_header or "")
+        found = _VERSION_TAG.fullmatch(given)
         if found is None:
             raise IfMatchInvalid
         return int(found[1])
@@ -251,7 +255,7 @@ class GatewayView(APIView):
     def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Decodes the body, does what the endpoint does, and logs it, in one transaction."""
         call, endpoint = self.call, self.endpoint
-        key = request.headers.get("Idempotency-Key")
+        key = call.request.META.get("HTTP_IDEMPOTENCY_KEY")
         if key is not None and call.caller.method not in {"GET", "HEAD"}:
             called = b"\n".join([call.caller.method.encode(), call.caller.path.encode(), call.caller.body])
             call.claim = idempotency.claim(token_id=call.token.token_id, key=key, call=called, now=call.now)
@@ -390,16 +394,11 @@ def _receive(request: HttpRequest) -> Call:
         method=request.method or "",
         path=request.get_full_path(),
         address=client_address(request),
-        agent=request.headers.get("User-Agent", ""),
+        agent=request.META.get("HTTP_USER_AGENT", ""),
         # One byte more than allowed tells too large from just right, without reading a flood.
         body=request.read(settings.MAX_BODY_BYTES + 1),
     )
-    return Call(
-        caller=caller,
-        started_at=time.perf_counter(),
-        if_match_header=request.headers.get("If-Match"),
-        headers=request.headers,
-    )
+    return Call(caller=caller, started_at=time.perf_counter(), request=request)
 
 
 def _transport_refusal(request: HttpRequest) -> RavenError | None:

@@ -42,6 +42,13 @@ def test_every_address_of_the_gateway_and_no_other_takes_the_short_way() -> None
     assert short == {address for address, view in _addresses(get_resolver()) if view is GatewayView}
 
 
+def test_the_short_way_leads_to_the_same_views() -> None:
+    views = GatewayMiddleware(lambda request: request)._views  # type: ignore[arg-type, return-value]
+
+    assert "/raven/xapi/v1/message:send" in views
+    assert views == {address: get_resolver().resolve(address).func for address in views}
+
+
 def test_a_call_gets_the_headers_that_make_sense_on_data_and_no_cookie(ask: Callable[..., Any]) -> None:
     answer = ask()
 

@@ -128,7 +128,7 @@ _T = TypeVar("_T")
 class RavenDialect:
     def credential(self, request: HttpRequest) -> str | None:
         """What follows `Bearer` in the header Authorization."""
-        scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+        scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else None
 
     def refusal(self, error: RavenError, *, request_id: str) -> Answer:
