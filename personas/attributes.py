@@ -1,10 +1,14 @@
 """The value of an attribute in the one notation of its type. Pure computation."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 MAX_LENGTH = 1000
+_DIGITS = 30
+_ISO_8601 = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[T ])", re.ASCII)
+"""Without the basic and the week notation, which look like numbers and like names."""
 _TRUE = frozenset({"true", "yes", "1"})
 _FALSE = frozenset({"false", "no", "0"})
 
@@ -37,16 +41,21 @@ def _number(given: Any) -> str:
         number = Decimal(str(given).strip())
     except InvalidOperation:
         raise ValueError("takes a number, as 12.5.") from None
-    if not number.is_finite() or abs(number) >= Decimal(10) ** 30 or number.as_tuple().exponent < -30:  # type: ignore[operator]
-        raise ValueError("takes a number of at most 30 digits before and after the point.")
+    # Asked of the number as it is: arithmetic would round it to 28 digits first, or overflow.
+    digits_before, places = number.adjusted() + 1, number.as_tuple().exponent
+    if not number.is_finite() or (number and (digits_before > _DIGITS or places < -_DIGITS)):  # type: ignore[operator]
+        raise ValueError(f"takes a number of at most {_DIGITS} digits before and after the point.")
+    if not number:
+        return "0"  # 0e999999 too
     text = f"{number:f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in {"-0", ""} else text
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _date(given: Any) -> str:
     try:
-        return _day(str(given).strip()).isoformat()
+        if not isinstance(given, str) or not _ISO_8601.match(given.strip()):
+            raise ValueError
+        return _day(given.strip()).isoformat()
     except (ValueError, OverflowError):  # the latter: the calendar's first or last day, of another zone
         raise ValueError("takes a date, as 2026-11-21.") from None
 
