@@ -12,6 +12,8 @@ import phonenumbers
 from msgspec import Meta
 from phonenumbers.phonemetadata import PhoneMetadata
 
+from personas.models import ContactType
+
 ANY_TEXT = r"^[^\u0000]*$"
 """PostgreSQL stores no null character, so the gateway refuses it anywhere."""
 _SHOWS_NOTHING = r"\s\u0000-\u001f\u0085"
@@ -23,6 +25,8 @@ HEADER_KEY = r"^[!-~]([ -~]*[!-~])?$"
 """Visible characters of ASCII, with spaces between them."""
 YEAR = r"^(19|2[0-9])[0-9]{2}-"
 """Of a moment that can be told in every time zone."""
+_PHONES = ["whatsapp", "phone"]
+_TEXTS = [type for type in ContactType.values if type not in {*_PHONES, "email"}]
 _BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4_NETWORK = rf"^({_BYTE}\.){{3}}{_BYTE}(/(3[0-2]|[12]?[0-9]))?$"
 IPV6_NETWORK = (
@@ -56,20 +60,14 @@ def time_zones() -> list[str]:
     return sorted(zoneinfo.available_timezones())
 
 
-def contact_schemas(
-    *, type: str, key: str, types: Iterable[str], phones: Sequence[str], rest: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """One schema for each kind of contact; `type` and `key` are what the dialect calls its members."""
-    email, text = ["email"], [name for name in types if name not in {*phones, "email"}]
-    kinds: list[tuple[list[str], dict[str, Any]]] = [
-        (list(phones), {"pattern": phone_pattern(), "maxLength": 16}),
-        (email, {"pattern": EMAIL, "maxLength": 255}),
-        (text, {"allOf": [{"pattern": VISIBLE}, {"pattern": PLAIN_LINE}], "maxLength": 255}),
+def contact_kinds(*, type: str, key: str) -> list[dict[str, Any]]:
+    """What each kind of contact allows as its key; `type` and `key` are what the dialect calls the two members."""
+    rules: list[tuple[list[str], dict[str, Any]]] = [
+        (_PHONES, {"pattern": phone_pattern()}),
+        (["email"], {"pattern": EMAIL}),
+        (_TEXTS, {"allOf": [{"pattern": VISIBLE}, {"pattern": PLAIN_LINE}]}),
     ]
-    return [
-        {"properties": {type: {"enum": names}, key: {"type": "string", **rules}, **rest}, "required": [type, key]}
-        for names, rules in kinds
-    ]
+    return [{"properties": {type: {"enum": types}, key: {"type": "string", **rule}}} for types, rule in rules]
 
 
 def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("console/", admin.site.urls),
+    path("docs/", include("platforms.docs.urls")),
     path("raven/xapi/v1/", include("platforms.raven.server.endpoints")),
     path("chative/v1.0/", include("platforms.chative.server.endpoints")),
     path("bevatel/developer/api/v1/", include("platforms.bevatel.server.developer")),

@@ -417,7 +417,7 @@ def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> m
     if request.content_type != "application/json" or charset.lower() != "utf-8":
         raise MediaTypeUnsupported
     try:
-        decoded = msgspec.json.decode(body, type=shape)
+        decoded = _with_whole_numbers(body, shape)
     except msgspec.ValidationError as error:
         raise _body_invalid(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -431,6 +431,26 @@ def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> m
     if find_secret(text):
         raise TokenInBody
     return decoded
+
+
+def _with_whole_numbers(body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    """The body's value. 5.0 is a whole number too, as JSON Schema has it: some languages write all numbers so."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error):
+            raise
+        return msgspec.convert(_whole(msgspec.json.decode(body)), shape)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    return value
 
 
 def _object(members: list[tuple[str, Any]]) -> None:

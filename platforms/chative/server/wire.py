@@ -9,7 +9,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from platforms.schemas import EMAIL, phone_pattern
+
 Text = Annotated[str, Meta(max_length=255)]
+Email = Annotated[str, Meta(max_length=255, extra_json_schema={"anyOf": [{"const": ""}, {"pattern": EMAIL}]})]
+Phone = Annotated[str, Meta(max_length=255, extra_json_schema={"anyOf": [{"const": ""}, {"pattern": phone_pattern()}]})]
+Moment = Annotated[datetime, Meta(tz=True)]
 CustomValue = str | int | float | bool | None
 
 
@@ -18,7 +23,7 @@ class ContactUpdate(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
     first_name: Text | None | UnsetType = UNSET
     last_name: Text | None | UnsetType = UNSET
-    email: Text | None | UnsetType = UNSET
+    email: Email | None | UnsetType = UNSET
     gender: Annotated[str, Meta(max_length=30)] | None | UnsetType = UNSET
     birthday: (
         Annotated[int, Meta(description="Unix seconds or milliseconds, told apart by their size.")]
@@ -26,7 +31,7 @@ class ContactUpdate(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
         | None
         | UnsetType
     ) = UNSET
-    phone: Text | None | UnsetType = UNSET
+    phone: Phone | None | UnsetType = UNSET
     custom_fields: (
         Annotated[
             dict[str, CustomValue],
@@ -69,8 +74,8 @@ class Contact(msgspec.Struct, rename="camel"):
     custom_fields: dict[str, Any]
     channels: list[Channel]
     version: int
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
 
 
 class ContactList(msgspec.Struct, rename="camel"):

@@ -271,4 +271,5 @@ def _data(token: Token, call: Call) -> wire.TokenData:
 
 def _secret_answer(call: Call, token: Token, secret: str, notification: str) -> Answer:
     data = wire.TokenSecretData(token=_data(token, call), secret=secret)
-    return Answer({"data": data, "notification": notification}, is_secret=True)
+    headers = {"ETag": f'"{token.version}"'}
+    return Answer({"data": data, "notification": notification}, headers=headers, is_secret=True)

@@ -214,14 +214,14 @@ class PersonaQuery(Page, forbid_unknown_fields=True):
 
 
 class TopicQuery(Page, forbid_unknown_fields=True):
-    type: Literal["", "persona", "group", "mass"] = ""
-    status: Literal["", "open", "pending", "resolved"] = ""
+    type: Literal["persona", "group", "mass"] | None = None
+    status: Literal["open", "pending", "resolved"] | None = None
     persona: Id | None = None
     updated_since: MomentGiven | None = None
 
 
 class TokenQuery(Page, forbid_unknown_fields=True):
-    status: Literal["", "scheduled", "active", "expiring", "expired", "disabled", "revoked"] = ""
+    status: Literal["scheduled", "active", "expiring", "expired", "disabled", "revoked"] | None = None
 
 
 class EventQuery(msgspec.Struct, forbid_unknown_fields=True):
