@@ -10,7 +10,8 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -19,7 +20,7 @@ from typing import Any, ClassVar, NoReturn, Protocol
 import msgspec
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path, re_path
 from django.utils import timezone
@@ -268,7 +269,7 @@ class GatewayView(APIView):
             kwargs["body"] = _decode(request._request, call.caller.body, endpoint.body)
         if endpoint.query is not None:
             kwargs["query"] = _decode_query(request._request, endpoint.query)
-        with transaction.atomic():
+        with _all_or_nothing():
             done = endpoint.handle(call, **kwargs)
             body_bytes = msgspec.json.encode(done.value)
             if call.claim is not None:
@@ -385,6 +386,41 @@ def routes(dialect: Dialect, endpoints: Iterable[Endpoint], *, slash_is_optional
         for route, methods in by_path.items()
     ]
     return [*patterns, re_path(r"", GatewayView.as_view(dialect=dialect))]
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """One transaction, undone by a refusal if there is anything to undo.
+
+    After every ROLLBACK PostgreSQL's driver forgets the statements that it has prepared, and the next calls pay for it;
+    so a transaction that has only read ends with COMMIT.
+    """
+    if connection.vendor != "postgresql":
+        with transaction.atomic():
+            yield
+        return
+    refusal = None
+    written = _Written()
+    with transaction.atomic(), connection.execute_wrapper(written):
+        try:
+            yield
+        except RavenError as error:
+            if written.anything:
+                raise
+            refusal = error
+    if refusal is not None:
+        raise refusal
+
+
+class _Written:
+    """Looks at each statement, and knows whether one of them may have written."""
+
+    def __init__(self) -> None:
+        self.anything = False
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.anything = self.anything or "INSERT" in sql or "UPDATE" in sql or "DELETE" in sql
+        return execute(sql, params, many, context)
 
 
 def _receive(request: HttpRequest) -> Call:
