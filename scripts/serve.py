@@ -145,7 +145,7 @@ class Server:
         """Returns 0 after SIGINT or SIGTERM, and 1 when one of the two ended by itself."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
-        self.children["web server"] = _start(_web_command())
+        self.children["web server"] = _start(web_command())
         self.children["worker"] = _start([sys.executable, "manage.py", "worker"])
         trouble = self._watch()
         if trouble:
@@ -184,7 +184,8 @@ class Server:
         print("Raven Admin has stopped.", flush=True)
 
 
-def _web_command() -> list[str]:
+def web_command() -> list[str]:
+    """How the web server is started; the benchmark of the gateway starts it the same way."""
     return [
         sys.executable, "-m", "granian", "raven_admin.wsgi:application", "--interface", "wsgi", "--no-ws",
         "--host", settings.BIND_ADDRESS, "--port", str(settings.PORT), "--log-level", "error",
