@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import phonenumbers
@@ -51,6 +52,7 @@ def _too_long(key: str) -> ContactKeyInvalid:
     return ContactKeyInvalid(key=f"{key[:20]}…", reason=f"it is longer than {MAX_KEY_LENGTH} characters.")
 
 
+@lru_cache(maxsize=10_000)  # reading a number takes longer than finding its contact; most are written to again
 def _phone(text: str, *, key: str, country: str) -> str:
     try:
         number = phonenumbers.parse(text, country)
