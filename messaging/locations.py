@@ -43,7 +43,8 @@ class TimeZoneUnknown(RavenError):
 @transaction.atomic
 def add_location(*, workspace_id: int, fields: Mapping[str, Any], at: datetime) -> Location:
     """A new location exists. Raises LocationCodeTaken and TimeZoneUnknown."""
-    _check(workspace_id, fields, location_id=None)
+    _check_zone(fields)
+    _check_code(workspace_id, fields, location_id=None)
     location = Location(workspace_id=workspace_id, **fields, created_at=at, updated_at=at)
     _save(location, fields)
     events.record(workspace_id=workspace_id, kind="location.created", data={"location": location.pk}, at=at)
@@ -56,8 +57,9 @@ def update_location(
 ) -> Location:
     """The location has these values; `version` as in `update_persona`.
 
-    Raises LocationNotFound, VersionConflict, LocationCodeTaken and TimeZoneUnknown.
+    Raises TimeZoneUnknown, LocationNotFound, VersionConflict and LocationCodeTaken.
     """
+    _check_zone(fields)
     location = Location.objects.select_for_update().filter(workspace=workspace_id, pk=location_id).first()
     if location is None:
         raise LocationNotFound(location_id=location_id)
@@ -65,7 +67,7 @@ def update_location(
         raise VersionConflict(current=location.version, given=version)
     changed = {name: value for name, value in fields.items() if getattr(location, name) != value}
     if changed:
-        _check(workspace_id, changed, location_id=location_id)
+        _check_code(workspace_id, changed, location_id=location_id)
         for name, value in changed.items():
             setattr(location, name, value)
         location.version += 1
@@ -81,15 +83,18 @@ def _save(location: Location, fields: Mapping[str, Any]) -> None:
         with transaction.atomic():
             location.save()
     except IntegrityError:  # another call took the code a moment ago
-        _check(location.workspace_id, fields, location_id=location.pk)
+        _check_code(location.workspace_id, fields, location_id=location.pk)
         raise
 
 
-def _check(workspace_id: int, fields: Mapping[str, Any], *, location_id: int | None) -> None:
+def _check_code(workspace_id: int, fields: Mapping[str, Any], *, location_id: int | None) -> None:
     if "code" in fields:
         taken = Location.objects.filter(workspace=workspace_id, code=fields["code"]).first()
         if taken is not None and taken.pk != location_id:
             raise LocationCodeTaken(location_code=taken.code, name=taken.name)
+
+
+def _check_zone(fields: Mapping[str, Any]) -> None:
     if "time_zone" in fields:
         try:
             validate_time_zone(fields["time_zone"])

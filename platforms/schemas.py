@@ -4,8 +4,9 @@ A pattern allows only what the service takes. Where a service takes more than an
 notation of its country), the pattern is the part that is right everywhere.
 """
 
+import unicodedata
 import zoneinfo
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import phonenumbers
@@ -14,13 +15,39 @@ from phonenumbers.phonemetadata import PhoneMetadata
 
 from personas.models import ContactType
 
+
+def _characters(is_meant: Callable[[str], bool]) -> str:
+    """Those of the basic plane beyond ASCII, as they stand in a class of a pattern."""
+    points = [point for point in range(0x80, 0x10000) if not 0xD800 <= point <= 0xDFFF and is_meant(chr(point))]
+    return "".join(f"\\u{first:04x}-\\u{last:04x}" for first, last in _runs(points))
+
+
+def _breaks_an_address(character: str) -> bool:
+    """Whether what is left of it once it is normalised separates or controls."""
+    plain = unicodedata.normalize("NFKC", character)
+    return any(c.isspace() or c in "@." or unicodedata.category(c) == "Cc" for c in plain)
+
+
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """[4, 7, 8, 9] as [(4, 4), (7, 9)]."""
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs
+
+
 ANY_TEXT = r"^[^\u0000]*$"
 """PostgreSQL stores no null character, so the gateway refuses it anywhere."""
-_SHOWS_NOTHING = r"\s\u0000-\u001f\u0085"
-VISIBLE = rf"^[^\u0000]*[^{_SHOWS_NOTHING}][^\u0000]*$"
-"""Text that is not empty without its white space."""
-PLAIN_LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
-EMAIL = r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
+VISIBLE = r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$"
+"""Text that is not empty without its white space, as Python knows white space."""
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+VISIBLE_LINE = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
+"""Such a text without control characters."""
+_NEVER = rf"\s\u0000-\u001f\u007f{_characters(_breaks_an_address)}"
+EMAIL = rf"^[^@{_NEVER}]{{1,64}}@[^@.{_NEVER}]+(\.[^@.{_NEVER}]+)+$"
 HEADER_KEY = r"^[!-~]([ -~]*[!-~])?$"
 """Visible characters of ASCII, with spaces between them."""
 YEAR = r"^(19|2[0-9])[0-9]{2}-"
@@ -65,17 +92,6 @@ def contact_kinds(*, type: str, key: str) -> list[dict[str, Any]]:
     rules: list[tuple[list[str], dict[str, Any]]] = [
         (_PHONES, {"pattern": phone_pattern()}),
         (["email"], {"pattern": EMAIL}),
-        (_TEXTS, {"allOf": [{"pattern": VISIBLE}, {"pattern": PLAIN_LINE}]}),
+        (_TEXTS, {"pattern": VISIBLE_LINE}),
     ]
     return [{"properties": {type: {"enum": types}, key: {"type": "string", **rule}}} for types, rule in rules]
-
-
-def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """[4, 7, 8, 9] as [(4, 4), (7, 9)]."""
-    runs: list[tuple[int, int]] = []
-    for number in sorted(numbers):
-        if runs and runs[-1][1] == number - 1:
-            runs[-1] = (runs[-1][0], number)
-        else:
-            runs.append((number, number))
-    return runs

@@ -250,8 +250,8 @@ def delete_token(*, token: Token, by: Actor) -> None:
 def rotate_token(*, token: Token, overlap: timedelta, by: Actor) -> IssuedToken:
     """A new token with the same configuration replaces this one, whose secret works until `overlap` has passed.
 
-    With no overlap the old token is revoked; otherwise it expires, at its own time if that is sooner. Raises
-    TokenIsRevoked and TokenAlreadyRotated.
+    With no overlap the old token is revoked, and so is one that only begins later; otherwise it expires, at its own
+    time if that is sooner. Raises TokenIsRevoked and TokenAlreadyRotated.
     """
     token = Token.objects.select_for_update(of=("self",)).select_related("replaced_by").get(pk=token.pk)
     if token.revoked_at is not None:
@@ -260,8 +260,9 @@ def rotate_token(*, token: Token, overlap: timedelta, by: Actor) -> IssuedToken:
         raise TokenAlreadyRotated(name=token.replaced_by.name)
     new, secret = _create(workspace=token.workspace, configuration=Configuration.of(token), by=by)
     now = timezone.now()
-    if overlap:
-        ends_at = min(filter(None, [token.expires_at, now + overlap]))
+    ends_at = min(filter(None, [token.expires_at, now + overlap]))
+    # A token that would end before it begins ends at once.
+    if overlap and (token.activates_at is None or token.activates_at < ends_at):
         ending = [FieldChange("expires_at", _text(token.expires_at), _text(ends_at))]
         Token.objects.filter(pk=token.pk).update(replaced_by=new, expires_at=ends_at, version=F("version") + 1)
     else:

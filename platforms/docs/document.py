@@ -35,6 +35,8 @@ class Document:
     """By name, what is merged into the schema that msgspec makes; of a name that it does not make, the whole schema."""
     parameters: Mapping[str, Schema] = field(default_factory=dict)
     """By name of a value in the path, its schema where the path's converter says too little."""
+    required: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By operationId, the parameters of the query without which the operation's own rules refuse a call."""
     headers: Callable[[Endpoint], Sequence[Schema]] = lambda _endpoint: ()
     """The parameters of an endpoint that are headers of this dialect's own."""
     versioned: frozenset[Any] = frozenset()

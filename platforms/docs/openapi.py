@@ -195,7 +195,8 @@ class _Maker:
             schema = self.document.parameters.get(name, _PATH_SCHEMAS[converter or "str"])
             parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
         if endpoint.query is not None:
-            parameters += _query_parameters(endpoint.query)
+            required = self.document.required.get(operation_id(endpoint), frozenset())
+            parameters += _query_parameters(endpoint.query, required=required)
         parameters += self.document.headers(endpoint)
         if endpoint.method != "GET":
             parameters.append(IDEMPOTENCY_KEY)
@@ -284,15 +285,15 @@ def _without_nulls(schema: Any) -> Any:
 
 
 def _merged(schema: Schema, more: Mapping[str, Any]) -> Schema:
-    """`schema` with `more` in it, objects member by member."""
+    """`schema` with `more` in it, objects member by member; None takes a member away."""
     both = dict(schema)
     for key, value in more.items():
         old = both.get(key)
         both[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
-    return both
+    return {key: value for key, value in both.items() if value is not None}
 
 
-def _query_parameters(shape: type[msgspec.Struct]) -> list[Schema]:
+def _query_parameters(shape: type[msgspec.Struct], *, required: frozenset[str]) -> list[Schema]:
     refs, schemas = msgspec.json.schema_components([shape], ref_template="{name}")
     parameters = []
     for name, given in schemas[refs[0]["$ref"]]["properties"].items():
@@ -301,7 +302,13 @@ def _query_parameters(shape: type[msgspec.Struct]) -> list[Schema]:
         description = schema.pop("description", given.get("description", ""))
         if "enum" in schema:
             schema["enum"] = [value for value in schema["enum"] if value != ""]
-        parameter = {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+        parameter = {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "description": description,
+            "schema": schema,
+        }
         parameters.append({key: value for key, value in parameter.items() if value != ""})
     return parameters
 

@@ -210,6 +210,16 @@ def test_rotating_never_prolongs_the_old_one(token: Token, now: datetime) -> Non
     assert Token.objects.get(pk=token.pk).expires_at == soon
 
 
+def test_rotating_a_token_that_only_begins_later_revokes_the_old_one(token: Token, now: datetime) -> None:
+    Token.objects.filter(pk=token.pk).update(activates_at=now + timedelta(days=30))
+
+    new = rotate_token(token=token, overlap=timedelta(days=7), by=COMMAND_LINE)
+
+    old = Token.objects.get(pk=token.pk)
+    assert (old.revoked_at, old.expires_at) == (now, None)
+    assert new.token.activates_at == now + timedelta(days=30)
+
+
 def test_a_token_is_rotated_once(token: Token) -> None:
     rotate_token(token=token, overlap=timedelta(days=7), by=COMMAND_LINE)
 

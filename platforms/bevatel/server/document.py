@@ -193,5 +193,6 @@ DOCUMENT = Document(
     examples={type: msgspec.to_builtins(example) for type, example in _EXAMPLES.items()},
     schemas=_SCHEMAS,
     parameters={"account_id": _id(_ACCOUNT), "contact_id": _id(17), "conversation_id": _id(5)},
+    required={"contact_search": frozenset({"q"})},
     headers=_headers,
 )

@@ -10,15 +10,20 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from platforms.schemas import ANY_TEXT, EMAIL, PLAIN_LINE, VISIBLE, phone_pattern
+from platforms.schemas import ANY_TEXT, EMAIL, VISIBLE, VISIBLE_LINE, phone_pattern
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)] | Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
 Text255 = Annotated[str, Meta(max_length=255, extra_json_schema={"pattern": ANY_TEXT})]
-Email = Annotated[str, Meta(max_length=255, extra_json_schema={"pattern": EMAIL})]
-Phone = Annotated[str, Meta(max_length=255, extra_json_schema={"pattern": phone_pattern()})]
-_LINE: dict[str, Any] = {"allOf": [{"pattern": VISIBLE}, {"pattern": PLAIN_LINE}]}
-Identifier = Annotated[str, Meta(max_length=255, extra_json_schema=_LINE)]
-SourceId = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema=_LINE)]
+
+
+def _empty_or(pattern: str) -> Meta:
+    return Meta(max_length=255, extra_json_schema={"anyOf": [{"const": ""}, {"pattern": pattern}]})
+
+
+Email = Annotated[str, _empty_or(EMAIL)]
+Phone = Annotated[str, _empty_or(phone_pattern())]
+Identifier = Annotated[str, _empty_or(VISIBLE_LINE)]
+SourceId = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema={"pattern": VISIBLE_LINE})]
 Content = Annotated[str, Meta(min_length=1, max_length=4096, extra_json_schema={"pattern": ANY_TEXT})]
 Attributes = Annotated[
     dict[str, str | int | float | bool | None],
@@ -167,7 +172,14 @@ class ContactQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ContactSearch(ContactQuery, forbid_unknown_fields=True):
-    q: Annotated[str, Meta(max_length=255, description="A part of a name, e-mail, number or identifier.")] = ""
+    q: Annotated[
+        str,
+        Meta(
+            max_length=255,
+            description="A part of a name, e-mail, number or identifier.",
+            extra_json_schema={"pattern": VISIBLE},
+        ),
+    ] = ""
 
 
 class ConversationQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -177,7 +189,7 @@ class ConversationQuery(msgspec.Struct, forbid_unknown_fields=True):
     status: Literal["all", "open", "resolved", "pending", "snoozed"] = "open"
     q: Annotated[str, Meta(max_length=255, description="A part of a message.")] = ""
     inbox_id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
-    team_id: Annotated[int | None, Meta(description="No conversation has one.")] = None
+    team_id: Annotated[int, Meta(ge=1, le=2**63 - 1, description="No conversation has one.")] | None = None
     labels: Annotated[str, Meta(max_length=255, description="No conversation has any.")] = ""
     labels_of_rails: Annotated[str, Meta(max_length=255, description="As `labels`.")] = field(
         name="labels[]", default=""

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from platforms.schemas import EMAIL, phone_pattern
+from platforms.schemas import EMAIL, YEAR, phone_pattern
 
-Text = Annotated[str, Meta(max_length=255)]
+PartOfName = Annotated[str, Meta(max_length=127)]
+"""Both parts and the space between them have room in a persona's name."""
 Email = Annotated[str, Meta(max_length=255, extra_json_schema={"anyOf": [{"const": ""}, {"pattern": EMAIL}]})]
 Phone = Annotated[str, Meta(max_length=255, extra_json_schema={"anyOf": [{"const": ""}, {"pattern": phone_pattern()}]})]
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -21,13 +22,33 @@ CustomValue = str | int | float | bool | None
 class ContactUpdate(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """What is left out stays as it is; null and empty text clear."""
 
-    first_name: Text | None | UnsetType = UNSET
-    last_name: Text | None | UnsetType = UNSET
+    first_name: PartOfName | None | UnsetType = UNSET
+    last_name: PartOfName | None | UnsetType = UNSET
     email: Email | None | UnsetType = UNSET
     gender: Annotated[str, Meta(max_length=30)] | None | UnsetType = UNSET
     birthday: (
-        Annotated[int, Meta(description="Unix seconds or milliseconds, told apart by their size.")]
-        | Annotated[str, Meta(max_length=40, description="ISO 8601, as 2023-05-02T00:00:00+00:00.")]
+        Annotated[
+            int,
+            Meta(
+                ge=-2_208_988_800_000,
+                lt=32_503_680_000_000,
+                description="Unix seconds or milliseconds, told apart by their size, of the years 1900 to 2999.",
+            ),
+        ]
+        | Annotated[
+            str,
+            Meta(
+                max_length=40,
+                description="ISO 8601, as 2023-05-02T00:00:00+00:00.",
+                extra_json_schema={
+                    "anyOf": [
+                        {"const": ""},
+                        {"format": "date", "pattern": YEAR},
+                        {"format": "date-time", "pattern": YEAR},
+                    ]
+                },
+            ),
+        ]
         | None
         | UnsetType
     ) = UNSET

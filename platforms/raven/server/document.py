@@ -36,7 +36,10 @@ _SENT: Schema = {
     "anyOf": _ONE_RECIPIENT_UNLESS_MASS,
 }
 _SCHEMAS: dict[str, Schema] = {
-    "Contact": {"anyOf": schemas.contact_kinds(type="type", key="key")},
+    "Contact": {
+        "properties": {"key": {"pattern": None}},
+        "anyOf": schemas.contact_kinds(type="type", key="key"),
+    },
     "Recipient": {"required": ["contact"], "properties": {"contact": {"minItems": 1}}},
     "Topic": {"required": ["name", "type"]},
     "MessageSend": {**_SENT, "required": ["message", "recipient"]},

@@ -333,7 +333,7 @@ def test_somebody_elses_address_is_refused_with_their_name(call: Api, peter: Per
         ({"firstName": 5}, "firstName"),
         ({"firstName": "x" * 256}, "firstName"),
         ({"firstName": "x" * 250}, "firstName"),
-        ({"firstName": "x" * 200, "lastName": "y" * 200}, "lastName"),
+        ({"firstName": "x" * 127, "lastName": "y" * 128}, "lastName"),
         ({"gender": "x" * 31}, "gender"),
         ({"gender": ["male"]}, "gender"),
         ({"birthday": True}, "birthday"),
