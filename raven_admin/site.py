@@ -119,7 +119,8 @@ class ConsoleSite(AdminSite):
         return TemplateResponse(request, "admin/index.html", context)
 
     def search(self, request: HttpRequest) -> HttpResponse:
-        text = request.GET.get("q", "").strip()[:SEARCHED_AT_MOST]
+        # PostgreSQL knows no text with a null character in it.
+        text = request.GET.get("q", "").replace("\0", "").strip()[:SEARCHED_AT_MOST]
         if (masked := mask_tokens(text)) != text:
             # A secret has no place in an address; what is left of it still finds its token.
             return redirect(f"{reverse('admin:search')}?{urlencode({'q': masked})}")
