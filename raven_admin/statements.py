@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.backends.utils import CursorWrapper
@@ -63,15 +63,22 @@ class Statement:
 
 def _open() -> CursorWrapper:
     """A cursor as Django's, but for what Django's does to the text of each statement, each time."""
-    cursor: CursorWrapper = connection.cursor()
-    database = cursor.db
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    cursor: Any
     if database.vendor == "postgresql":
         # Django's writes the values into the text, which the database then would have to plan every time.
-        cursor.cursor = ServerBindingCursor(database.connection)  # type: ignore[call-arg]
-    elif not database.queries_logged:
-        # Django's puts other signs into the text for its parameters; its log of queries needs them as they were.
-        cursor.cursor = sqlite3.Cursor(database.connection)
-    return cursor
+        cursor = ServerBindingCursor(database.connection)  # type: ignore[call-arg]
+    elif database.queries_logged:
+        cursor = database.create_cursor()
+    else:
+        # Django's puts other signs into the text for its parameters; only its log of queries needs them as they were.
+        cursor = sqlite3.Cursor(database.connection)
+    wrapped: CursorWrapper = (
+        database.make_debug_cursor(cursor) if database.queries_logged else database.make_cursor(cursor)
+    )
+    return wrapped
 
 
 def _adapted(parameters: Sequence[Any] | dict[str, Any], cursor: CursorWrapper) -> Sequence[Any] | dict[str, Any]:
