@@ -24,6 +24,7 @@ NETWORKS_AT_MOST = 200
 
 _FIELD_OF_CODE: Final = {
     "token_name_missing": "name",
+    "token_name_invalid": "name",
     "anchor_not_usable": "topic_anchor",
     "expiration_before_activation": "expires_at",
     "network_invalid": "source_networks",

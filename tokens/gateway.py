@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, ClassVar, NoReturn, Protocol
@@ -52,7 +52,7 @@ from tokens.refusals import (
     TokenInBody,
     Unauthorized,
 )
-from tokens.secrets import find_secret, mask_tokens
+from tokens.secrets import mask_hidden_tokens, mask_tokens
 
 logger = logging.getLogger(__name__)
 _VERSION_TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
@@ -239,6 +239,8 @@ class GatewayView(APIView):
         if shown.refusal is not None:
             self._take_from_bucket(f"address:{call.caller.address}", None)
             raise shown.refusal
+        # Not before: a stranger who sends a body slowly must not hold a thread.
+        call.caller = replace(call.caller, body=_read_body(request._request))
         call.token.check_usable(at=call.now)
         call.token.check_source(call.caller.address)
         self._take_from_bucket(f"token:{call.token.owner_id}", call.token.requests_per_minute)
@@ -431,10 +433,18 @@ def _receive(request: HttpRequest) -> Call:
         path=request.get_full_path(),
         address=client_address(request),
         agent=request.META.get("HTTP_USER_AGENT", ""),
-        # One byte more than allowed tells too large from just right, without reading a flood.
-        body=request.read(settings.MAX_BODY_BYTES + 1),
+        body=b"",
     )
     return Call(caller=caller, started_at=time.perf_counter(), request=request)
+
+
+def _read_body(request: HttpRequest) -> bytes:
+    """The body, or of one that is too large a byte more than allowed, which tells it without reading a flood."""
+    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and not request.META.get("CONTENT_LENGTH"):
+        # Django reads as many bytes as the header says and knows no other end; the server does.
+        unmeasured: bytes = request.META["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+        return unmeasured
+    return request.read(settings.MAX_BODY_BYTES + 1)
 
 
 def _transport_refusal(request: HttpRequest) -> RavenError | None:
@@ -464,7 +474,7 @@ def _decode(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> m
     text = request_log.plain_text(body)
     if "\0" in text or "\\u0000" in text:
         raise BodyInvalid(path="", problem="The body contains a null character, which no text may.")
-    if find_secret(text):
+    if mask_hidden_tokens(text) != text:
         raise TokenInBody
     return decoded
 

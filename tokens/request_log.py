@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from raven_admin.statements import Statement
-from tokens.secrets import mask_tokens
+from tokens.secrets import mask_hidden_tokens
 
 MAX_BODY_CHARACTERS = 64 * 1024
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -94,4 +94,4 @@ def _body_text(body: bytes) -> str:
 
 def _masked(text: str) -> str:
     # PostgreSQL stores neither NUL nor half of a surrogate pair.
-    return mask_tokens(text).replace("\0", "␀").encode("utf-8", "replace").decode()
+    return mask_hidden_tokens(text).replace("\0", "␀").encode("utf-8", "replace").decode()

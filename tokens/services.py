@@ -1,6 +1,7 @@
 """Everything that happens to a token, each in one transaction that also writes its history."""
 
 import ipaddress
+import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,13 @@ from accounts.models import Membership, User, Workspace
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITIES, ABILITY_KEYS
 from tokens.models import Token, TokenAbility, TokenEvent
-from tokens.secrets import LASTING, TEMPORARY, Secret, new_secret
+from tokens.secrets import LASTING, TEMPORARY, Secret, mask_hidden_tokens, new_secret
 
 OVERLAPS = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
 """How long the old secret may go on working beside the new one."""
+MAX_NAME_LENGTH = 100
+_JOINERS = "\u200c\u200d"
+"""Invisible, but part of how some scripts and emoji are written."""
 MAX_LIFETIME = timedelta(hours=1)
 """Of a temporary token."""
 
@@ -28,6 +32,22 @@ class TokenNameMissing(RavenError):
     """Give the token a name, so that you recognise it later."""
 
     code: ClassVar[str] = "token_name_missing"
+
+
+@dataclass(eq=False)
+class TokenNameInvalid(RavenError):
+    """The name of a token {problem}"""
+
+    code: ClassVar[str] = "token_name_invalid"
+    problem: str
+
+
+@dataclass(eq=False)
+class MomentOutOfRange(RavenError):
+    """Write a moment between the years 2000 and 9998, or leave it empty for none."""
+
+    code: ClassVar[str] = "moment_out_of_range"
+    field: str
 
 
 @dataclass(eq=False)
@@ -342,8 +362,12 @@ def check_networks(texts: Iterable[str]) -> tuple[str, ...]:
 def _checked(configuration: Configuration, *, workspace: Workspace) -> Configuration:
     """`configuration` with its networks in usual notation, or the first error in it."""
     given = configuration
-    if not given.name.strip():
-        raise TokenNameMissing
+    _check_name(given.name.strip())
+    for field_name in ("activates_at", "expires_at"):
+        moment = getattr(given, field_name)
+        # Beyond, some time zone can't show it any more.
+        if moment is not None and not 2000 <= moment.year <= 9998:
+            raise MomentOutOfRange(field=field_name)
     if given.activates_at and given.expires_at and given.activates_at >= given.expires_at:
         raise ExpirationBeforeActivation
     if given.requests_per_minute is not None and not 1 <= given.requests_per_minute <= 1_000_000:
@@ -368,6 +392,17 @@ def _checked(configuration: Configuration, *, workspace: Workspace) -> Configura
         caretaker=given.caretaker,
         abilities=given.abilities,
     )
+
+
+def _check_name(name: str) -> None:
+    if not name:
+        raise TokenNameMissing
+    if len(name) > MAX_NAME_LENGTH:
+        raise TokenNameInvalid(problem=f"has at most {MAX_NAME_LENGTH} characters.")
+    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs"} for character in name if character not in _JOINERS):
+        raise TokenNameInvalid(problem="is one line of plain text: take out what can't be seen.")
+    if mask_hidden_tokens(name) != name:
+        raise TokenNameInvalid(problem="is shown to everybody, and this one contains a token. Take it out.")
 
 
 def _create(

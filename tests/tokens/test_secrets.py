@@ -1,11 +1,12 @@
 import re
 import string
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokens.secrets import ALPHABET, TEMPORARY, find_secret, mask_tokens, new_secret, parse_secret
+from tokens.secrets import ALPHABET, TEMPORARY, mask_hidden_tokens, mask_tokens, new_secret, parse_secret
 
 
 def test_a_new_secret_has_the_designed_shape() -> None:
@@ -73,8 +74,24 @@ def test_masking_keeps_the_public_part_and_other_text() -> None:
     assert mask_tokens(f"a {secret.value} b") == f"a rvn_{secret.public_id}_… b"
 
 
-def test_a_whole_token_is_found_in_a_text_and_a_mistyped_one_is_not() -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda s: s.replace("_", "\\u005f"),
+        lambda s: s.replace("_", "\\\\u005f"),
+        lambda s: s.replace("_", "%5F"),
+        lambda s: s.replace("_", "%255F"),
+        lambda s: "".join(chr(ord(c) + 0xFEE0) for c in s),
+        lambda s: "\0".join(s),
+    ],
+    ids=["escaped", "escaped twice", "quoted", "quoted twice", "full width", "UTF-16"],
+)
+def test_a_token_written_otherwise_is_masked_too(written: Callable[[str], str]) -> None:
     secret = new_secret()
 
-    assert find_secret(f"x{secret.value}.") == secret
-    assert find_secret(secret.value[:-1] + "!") is None
+    assert mask_hidden_tokens(f"a {written(secret.value)}") == f"a rvn_{secret.public_id}_…"
+
+
+@pytest.mark.parametrize("text", ["100 % \\u0041", "ｆｕｌｌ", "rvn_", "", "😀 %F0%9F"])
+def test_text_without_a_token_stays_as_it_is(text: str) -> None:
+    assert mask_hidden_tokens(text) == text

@@ -10,6 +10,7 @@ from messaging.models import Topic
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITY_KEYS
 from tokens.models import Status, Token, TokenEvent
+from tokens.secrets import new_secret
 from tokens.services import (
     COMMAND_LINE,
     AbilityUnknown,
@@ -18,12 +19,14 @@ from tokens.services import (
     Configuration,
     ExpirationBeforeActivation,
     FieldChange,
+    MomentOutOfRange,
     NetworkInvalid,
     PersonNotInWorkspace,
     RateOutOfRange,
     TokenAlreadyRotated,
     TokenChangedMeanwhile,
     TokenIsRevoked,
+    TokenNameInvalid,
     TokenNameMissing,
     configure_token,
     delete_token,
@@ -56,6 +59,12 @@ def test_an_issued_token_keeps_no_secret(workspace: Workspace) -> None:
     ("wrong", "error"),
     [
         ({"name": "  "}, TokenNameMissing),
+        ({"name": "x" * 101}, TokenNameInvalid),
+        ({"name": "two\nlines"}, TokenNameInvalid),
+        ({"name": "turned \u202e round"}, TokenNameInvalid),
+        ({"name": f"shop {new_secret().value}"}, TokenNameInvalid),
+        ({"expires_at": datetime(9999, 12, 31, tzinfo=UTC)}, MomentOutOfRange),
+        ({"activates_at": datetime(1999, 12, 31, tzinfo=UTC)}, MomentOutOfRange),
         ({"activates_at": LATER, "expires_at": EARLIER}, ExpirationBeforeActivation),
         ({"activates_at": LATER, "expires_at": LATER}, ExpirationBeforeActivation),
         ({"source_networks": ("300.0.0.1",)}, NetworkInvalid),

@@ -537,3 +537,18 @@ def test_the_rate_limit_is_exact_under_concurrency(secret: str, token: Token) ->
         statuses = list(pool.map(ask, range(24)))
 
     assert sorted(statuses) == [200] * 5 + [429] * 19
+
+
+def test_a_body_of_a_stranger_is_not_read(client: Client) -> None:
+    """A stranger who sends a body slowly would otherwise hold a thread."""
+    answer = client.post(BASE + "message:send", data={"message": "x"}, content_type="application/json")
+
+    assert answer.status_code == 401
+    assert RequestLogEntry.objects.get().request_body == ""
+
+
+def test_a_body_cut_short_of_a_tokens_checksum_is_refused_too(call: Api, body: dict[str, Any], secret: str) -> None:
+    answer = call("message:send", body | {"message": f"it is {secret[:-6]}"})
+
+    assert _refusal(answer)[::2] == (400, "token_in_body")
+    assert secret[17:-6] not in _everything_stored()

@@ -11,8 +11,8 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import User, Workspace
+from tests.finding import find_secret
 from tokens.models import Token, TokenEvent
-from tokens.secrets import find_secret
 from tokens.services import IssuedToken
 
 Url = Callable[..., str]
