@@ -173,6 +173,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "username"]
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "accounts.signin.locked_out"
+AXES_USERNAME_CALLABLE = "tokens.log_format.attempted_username"
 AXES_CLIENT_IP_CALLABLE = "accounts.signin.client_address"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False

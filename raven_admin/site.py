@@ -1,19 +1,19 @@
 """The console: Django's admin site with our own pages, navigation and search."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.admin import AdminSite
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from accounts import views
@@ -24,7 +24,7 @@ from accounts.models import Membership, Workspace
 from accounts.roles import Action
 from raven_admin import dashboard, search
 from tokens.console.listing import exact_address
-from tokens.secrets import mask_tokens
+from tokens.secrets import mask_hidden_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,20 @@ class ConsoleSite(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and request.user.is_authenticated and current_workspace(request) is not None
 
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """No page has a pasted secret in its address: what a search holds of one is cut to its public part."""
+
+        @wraps(view)
+        def without_secret(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            text = request.GET.get(SEARCH_VAR, "")
+            if (masked := mask_hidden_tokens(text)) != text:
+                query = request.GET.copy()
+                query[SEARCH_VAR] = masked
+                return redirect(f"{request.path}?{query.urlencode()}")
+            return view(request, *args, **kwargs)
+
+        return super().admin_view(without_secret, cacheable)
+
     def get_urls(self) -> list[URLResolver | URLPattern]:
         own = [
             # Django's own sends a person without any workspace away before signing them out.
@@ -95,6 +109,8 @@ class ConsoleSite(AdminSite):
         """The sign-in page; who is signed in but works in no workspace reads that instead of going in circles."""
         if request.method == "GET" and request.user.is_authenticated and not self.has_permission(request):
             return render(request, "accounts/no_workspace.html", status=403)
+        for header in ("HTTP_USER_AGENT", "HTTP_ACCEPT"):  # which the sign-in guard keeps of a failed attempt
+            request.META[header] = mask_hidden_tokens(request.META.get(header, ""))
         return super().login(request, extra_context)
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
@@ -120,10 +136,7 @@ class ConsoleSite(AdminSite):
 
     def search(self, request: HttpRequest) -> HttpResponse:
         # PostgreSQL knows no text with a null character in it.
-        text = request.GET.get("q", "").replace("\0", "").strip()[:SEARCHED_AT_MOST]
-        if (masked := mask_tokens(text)) != text:
-            # A secret has no place in an address; what is left of it still finds its token.
-            return redirect(f"{reverse('admin:search')}?{urlencode({'q': masked})}")
+        text = request.GET.get(SEARCH_VAR, "").replace("\0", "").strip()[:SEARCHED_AT_MOST]
         if address := exact_address(text, user=request.user):
             return redirect(address)
         workspace = current_workspace(request)

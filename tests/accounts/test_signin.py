@@ -3,11 +3,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from axes.models import AccessAttempt
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
 from tests.conftest import PASSWORD
+from tokens.secrets import new_secret
 
 pytestmark = pytest.mark.django_db
 LOGIN = reverse("admin:login")
@@ -163,3 +165,28 @@ def test_new_password_must_be_good_and_ends_other_sessions(client: Client, viewe
 def _without_names(page: str) -> str:
     page = re.sub(r'name="csrfmiddlewaretoken" value="[^"]*"', "", page)
     return page.replace("citra", "NAME").replace("nobody", "NAME")
+
+
+def test_a_token_typed_into_the_sign_in_form_is_kept_nowhere(client: Client) -> None:
+    secret = new_secret().value
+
+    for _attempt in range(2):
+        client.post(
+            f"{reverse('admin:login')}?next={secret}",
+            {"username": secret, "password": secret, "x": secret},
+            headers={"User-Agent": f"curl {secret}"},
+        )
+
+    attempts = repr(list(AccessAttempt.objects.values()))
+    assert "curl rvn_" in attempts
+    assert secret[17:] not in attempts
+
+
+def test_a_token_in_the_agent_is_no_way_round_the_lock(client: Client, viewer_user: User) -> None:
+    agent = {"User-Agent": new_secret().value}
+
+    for _attempt in range(5):
+        client.post(LOGIN, {"username": "citra", "password": "wrong"}, headers=agent)
+    answer = client.post(LOGIN, {"username": "citra", "password": PASSWORD}, headers=agent)
+
+    assert answer.status_code == 429
