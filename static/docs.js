@@ -66,11 +66,13 @@ function showFailure(form, text) {
   form.querySelector("[data-result]").hidden = false;
 }
 
+// Some servers drop headers with an underscore; a hyphen means the same to ours.
+const sent = (headers) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.replaceAll("_", "-"), value]));
+
 async function send(form) {
   const call = callOf(form);
-  const headers = { ...call.headers };
   const token = tokenField.value.trim();
-  if (token) headers[authHeader] = authPrefix + token;
+  const headers = sent(token ? { ...call.headers, [authHeader]: authPrefix + token } : call.headers);
   const busy = form.querySelector("[data-busy]");
   busy.hidden = false;
   const started = performance.now();
@@ -115,5 +117,6 @@ if (folded && matchMedia("(max-width: 60rem)").matches) {
   folded.addEventListener("click", (event) => { if (event.target.closest("a")) folded.open = false; });
 }
 
+document.querySelector("[data-token-form]").addEventListener("submit", (event) => event.preventDefault());
 // The browser may keep the page in memory when it is left; the token goes.
 addEventListener("pagehide", () => { tokenField.value = ""; });

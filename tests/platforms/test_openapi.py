@@ -8,6 +8,8 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from django.core.management.color import no_style
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import get_resolver, reverse
@@ -177,6 +179,9 @@ def prepared(workspace: Workspace, sender: User, token: Token) -> None:
         workspace=workspace, name="Checkout", kind="rvn", public_id="k3v9q2m7x4b6", last_four="8f2a", digest="0" * 64,
         pepper_number=1, created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
+    with connection.cursor() as cursor:  # PostgreSQL would give those ids again
+        for statement in connection.ops.sequence_reset_sql(no_style(), [Persona, Topic, Location]):
+            cursor.execute(statement)
 
 
 @pytest.mark.django_db

@@ -7,7 +7,7 @@ the same style: members in the singular, lists of people as `recipient`, contact
 its own, whose published status or message a failed shape would hide.
 """
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -46,13 +46,18 @@ MAX_PAGE = 200
 
 
 class _Moments(msgspec.Struct):
-    """Its moments are of the years 1900 to 2999: the ends of the calendar don't exist in every time zone."""
+    """Its moments are in UTC, and of the years 1900 to 2999.
+
+    The ends of the calendar don't exist in every time zone, and PostgreSQL refuses an offset of 16 hours or more.
+    """
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, datetime) and not 1900 <= value.year <= 2999:
-                raise ValueError(f"`{name}` must be between the years 1900 and 2999")
+            if isinstance(value, datetime):
+                if not 1900 <= value.year <= 2999:
+                    raise ValueError(f"`{name}` must be between the years 1900 and 2999")
+                setattr(self, name, value.astimezone(UTC))
 
 
 class Contact(msgspec.Struct, forbid_unknown_fields=True):

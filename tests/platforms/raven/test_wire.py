@@ -1,0 +1,66 @@
+"""Values at the edge of what the wire takes: found by calls made from the document."""
+
+import pytest
+
+from personas.models import Persona
+from tests.platforms.raven.conftest import Api
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ("limit=5.0", "limit"),
+        ("limit=5e0", "limit"),
+        ("limit=05", "limit"),
+        ("limit=+5", "limit"),
+        ("limit=", "limit"),
+        ("limit=201", "limit"),
+        ("limit=1&limit=2", "limit"),
+        ("cursor=YWZ0ZXI6MQ", "cursor"),
+        ("cursor=c1%0A", "cursor"),
+        ("updated_since=123", "updated_since"),
+        ("updated_since=null", "updated_since"),
+        ("updated_since=2026-11-21T09:30:00", "updated_since"),
+        ("updated_since=0001-01-01T00:00:00%2B23:59", ""),
+        ("updated_since=9999-12-31T23:59:59-23:59", ""),
+        ("q=a%00b", ""),
+        ("&".join(f"p{number}=1" for number in range(1001)), ""),
+    ],
+)
+def test_a_parameter_that_is_not_to_the_letter_is_refused(call: Api, query: str, path: str) -> None:
+    answer = call(f"persona?{query}")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "query_invalid")
+    assert answer.json()["errors"][0]["path"] == path
+
+
+def test_a_moment_may_have_any_offset(call: Api) -> None:
+    assert call("persona?updated_since=2026-11-21T09:30:00%2B22:09").status_code == 200
+
+
+@pytest.mark.parametrize("number", ["17.0", "1.7e1", "17"])
+def test_a_whole_number_is_one_however_it_is_written(call: Api, persona: Persona, number: str) -> None:
+    answer = call("persona:update", f'{{"persona": {number}, "name": "Rina Wulandari"}}'.encode())
+
+    assert answer.status_code == 200
+
+
+def test_a_broken_number_is_no_whole_number(call: Api, persona: Persona) -> None:
+    answer = call("persona:update", b'{"persona": 17.5, "name": "Rina Wulandari"}')
+
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "persona")
+
+
+@pytest.mark.parametrize("path", ["nothing%0Ahere", "persona/%00", "persona/x", "token/" + "x" * 500])
+def test_an_address_of_nothing_is_refused_in_our_form(call: Api, path: str) -> None:
+    answer = call(path)
+
+    assert (answer.status_code, answer.json()["data"]) == (404, None)
+
+
+@pytest.fixture
+def persona(workspace: object) -> Persona:
+    made: Persona = Persona.objects.create(pk=17, workspace=workspace, name="Rina Hartono")
+    return made
