@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -71,14 +72,15 @@ def how_shown(document: Document) -> Shown:
     return Shown("Authorization", "Bearer ") if scheme["type"] == "http" else Shown(scheme["name"], "")
 
 
-def groups_of(document: Document) -> list[Group]:
+@cache
+def groups_of(document: Document) -> tuple[Group, ...]:
     """The document's operations, under the titles of their groups."""
     whole = document_of(document)
     groups = {tag["name"]: Group(tag["name"], []) for tag in whole["tags"]}
     for path, methods in whole["paths"].items():
         for method, operation in methods.items():
             groups[operation["tags"][0]].operations.append(_operation(whole, path, method, operation))
-    return list(groups.values())
+    return tuple(groups.values())
 
 
 def _operation(whole: Schema, path: str, method: str, operation: Schema) -> Operation:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from accounts.models import Workspace
 from personas.models import Persona
 from tests.platforms.raven.conftest import Api
 
@@ -61,6 +62,6 @@ def test_an_address_of_nothing_is_refused_in_our_form(call: Api, path: str) -> N
 
 
 @pytest.fixture
-def persona(workspace: object) -> Persona:
+def persona(workspace: Workspace) -> Persona:
     made: Persona = Persona.objects.create(pk=17, workspace=workspace, name="Rina Hartono")
     return made
