@@ -11,7 +11,7 @@ COMPILE := .tools/bin/uv pip compile --quiet --python-version 3.11 --no-python-d
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help run test check bench screenshots lock clean
+.PHONY: help run test check bench benchmark screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## List what can be done
@@ -36,6 +36,9 @@ bench: .venv/.dev ## Measure the Excel listing beside openpyxl (ARGS="--rows 500
 
 screenshots: .venv/.dev ## Take the pictures of docs/screenshots anew
 	@.venv/bin/python -m scripts.screenshots
+
+benchmark: .venv/.dev ## Measure the gateway beside an empty view of the framework (ARGS="--seconds 1": sooner)
+	@$(CHECK)/python -m benchmarks.gateway $(ARGS)
 
 lock: .tools/bin/uv ## Write requirements/ anew from pyproject.toml (ARGS=--upgrade: with the newest versions)
 	$(COMPILE) $(ARGS) -o requirements/run.txt
