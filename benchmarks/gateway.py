@@ -146,6 +146,8 @@ def ask(side: Side, port: int, folder: Path, *, connections: int, seconds: int) 
     """)
     command = [
         "wrk",
+        "--timeout",
+        "30s",
         "-t1",
         f"-c{connections}",
         f"-d{seconds}s",
