@@ -46,6 +46,9 @@ VISIBLE = r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$"
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
 VISIBLE_LINE = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
 """Such a text without control characters."""
+_UNSEEN = rf"{_CONTROLS}\u202a-\u202e\u2066-\u2069"
+PLAIN_LINE = rf"^[^{_UNSEEN}]*[^\s{_UNSEEN}][^{_UNSEEN}]*$"
+"""Such a line in which nothing turns the direction of writing round."""
 _NEVER = rf"\s\u0000-\u001f\u007f{_characters(_breaks_an_address)}"
 EMAIL = rf"^[^@{_NEVER}]{{1,64}}@[^@.{_NEVER}]+(\.[^@.{_NEVER}]+)+$"
 HEADER_KEY = r"^[!-~]([ -~]*[!-~])?$"
@@ -65,6 +68,23 @@ IPV6_NETWORK = (
 def one_of(values: Iterable[str]) -> Meta:
     """Says in the documents that a text is one of these; a service checks it, with an error of its own."""
     return Meta(extra_json_schema={"enum": list(values)})
+
+
+ANY_VALUE = "any value"
+"""The title of the schema that stands within itself."""
+
+
+def any_value(itself: str) -> dict[str, Any]:
+    """Any JSON value without null characters; `itself` is where the schema stands, for what is within."""
+    return {
+        "title": ANY_VALUE,
+        "anyOf": [
+            {"type": ["null", "boolean", "number"]},
+            {"type": "string", "pattern": ANY_TEXT},
+            {"type": "array", "items": {"$ref": itself}},
+            {"type": "object", "propertyNames": {"pattern": ANY_TEXT}, "additionalProperties": {"$ref": itself}},
+        ]
+    }
 
 
 def phone_pattern() -> str:

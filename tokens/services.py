@@ -1,7 +1,7 @@
 """Everything that happens to a token, each in one transaction that also writes its history."""
 
 import ipaddress
-import unicodedata
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,8 +21,8 @@ from tokens.secrets import LASTING, TEMPORARY, Secret, mask_hidden_tokens, new_s
 OVERLAPS = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
 """How long the old secret may go on working beside the new one."""
 MAX_NAME_LENGTH = 100
-_JOINERS = "\u200c\u200d"
-"""Invisible, but part of how some scripts and emoji are written."""
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of writing round."""
 MAX_LIFETIME = timedelta(hours=1)
 """Of a temporary token."""
 
@@ -44,7 +44,7 @@ class TokenNameInvalid(RavenError):
 
 @dataclass(eq=False)
 class MomentOutOfRange(RavenError):
-    """Write a moment between the years 2000 and 9998, or leave it empty for none."""
+    """Write a moment between the years 1900 and 9998, or leave it empty for none."""
 
     code: ClassVar[str] = "moment_out_of_range"
     field: str
@@ -366,7 +366,7 @@ def _checked(configuration: Configuration, *, workspace: Workspace) -> Configura
     for field_name in ("activates_at", "expires_at"):
         moment = getattr(given, field_name)
         # Beyond, some time zone can't show it any more.
-        if moment is not None and not 2000 <= moment.year <= 9998:
+        if moment is not None and not 1899 <= moment.year <= 9998:
             raise MomentOutOfRange(field=field_name)
     if given.activates_at and given.expires_at and given.activates_at >= given.expires_at:
         raise ExpirationBeforeActivation
@@ -399,7 +399,7 @@ def _check_name(name: str) -> None:
         raise TokenNameMissing
     if len(name) > MAX_NAME_LENGTH:
         raise TokenNameInvalid(problem=f"has at most {MAX_NAME_LENGTH} characters.")
-    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs"} for character in name if character not in _JOINERS):
+    if _UNSEEN.search(name):
         raise TokenNameInvalid(problem="is one line of plain text: take out what can't be seen.")
     if mask_hidden_tokens(name) != name:
         raise TokenNameInvalid(problem="is shown to everybody, and this one contains a token. Take it out.")

@@ -9,6 +9,7 @@ import msgspec
 
 from platforms.docs.document import Document, Schema
 from platforms.docs.openapi import document_of
+from platforms.schemas import ANY_VALUE
 
 _FORMATS = {"date": "a date, as 2026-11-21", "date-time": "a moment, as 2026-11-21T09:30:00Z"}
 _MOST_CHOICES = 25
@@ -166,6 +167,8 @@ def _without_null(schema: Schema) -> Schema:
 
 def _words(whole: Schema, schema: Schema) -> str:
     """What the schema allows, for a person."""
+    if schema.get("title") == ANY_VALUE:
+        return ANY_VALUE
     if "enum" in schema:
         values = [str(value) for value in schema["enum"]]
         return f"one of {len(values)} names" if len(values) > _MOST_CHOICES else f"one of {', '.join(values)}"

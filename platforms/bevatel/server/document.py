@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from platforms import schemas
 from platforms.bevatel.server import developer, endpoints, wire
 from platforms.bevatel.server.common import CHANNEL, INBOX_NAME
 from platforms.bevatel.server.dialect import BevatelDialect
@@ -50,6 +51,7 @@ _REFUSAL: Schema = {
     ],
 }
 _SCHEMAS: dict[str, Schema] = {
+    "AnyValue": schemas.any_value("#/components/schemas/AnyValue"),
     "TemplateContact": {
         "oneOf": [
             {

@@ -29,7 +29,10 @@ Attributes = Annotated[
     dict[str, str | int | float | bool | None],
     Meta(max_length=100, description="By the keys of the attributes that the workspace defines; null clears."),
 ]
-NotKept = Annotated[Any, Meta(description="Accepted and not kept.")]
+NotKept = Annotated[
+    Any,
+    Meta(description="Accepted and not kept.", extra_json_schema={"$ref": "#/components/schemas/AnyValue"}),
+]
 No = Annotated[bool, Meta(description="Only false is possible.", extra_json_schema={"enum": [False]})]
 NoFiles = Annotated[list[Any], Meta(description="Only text can be sent.", extra_json_schema={"maxItems": 0})]
 NoTemplate = Annotated[

@@ -47,10 +47,12 @@ from tokens.refusals import ProInactive, TokenNotFound, Unauthorized
 from tokens.services import (
     AbilityNotHeld,
     AnchorNotUsable,
+    MomentOutOfRange,
     TokenAlreadyRotated,
     TokenChangedMeanwhile,
     TokenIsRevoked,
     TokenIsTemporary,
+    TokenNameInvalid,
 )
 
 _PUBLISHED: dict[type[RavenError], tuple[int, str]] = {
@@ -119,6 +121,8 @@ _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     TimeZoneUnknown: lambda _error: "time_zone",
     VersionConflict: lambda _error: "If-Match",
     AbilityNotHeld: lambda _error: "ability",
+    TokenNameInvalid: lambda _error: "name",
+    MomentOutOfRange: lambda error: error.field,
 }
 
 

@@ -32,6 +32,7 @@ from tokens.services import (
     Configuration,
     ExpirationBeforeActivation,
     LifetimeTooLong,
+    MomentOutOfRange,
     NetworkInvalid,
     PersonNotInWorkspace,
     RateOutOfRange,
@@ -39,6 +40,7 @@ from tokens.services import (
     TokenChangedMeanwhile,
     TokenIsRevoked,
     TokenIsTemporary,
+    TokenNameInvalid,
     TokenNameMissing,
     configure_token,
     delete_token,
@@ -50,8 +52,8 @@ from tokens.services import (
 )
 
 _CONFIGURATION_REFUSALS: tuple[type[RavenError], ...] = (
-    TokenNameMissing, ExpirationBeforeActivation, NetworkInvalid, RateOutOfRange, AbilityUnknown, AbilityNotHeld,
-    AnchorNotUsable, PersonNotInWorkspace, UserNotFound,
+    TokenNameMissing, TokenNameInvalid, MomentOutOfRange, ExpirationBeforeActivation, NetworkInvalid, RateOutOfRange,
+    AbilityUnknown, AbilityNotHeld, AnchorNotUsable, PersonNotInWorkspace, UserNotFound,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import messaging.models
 from messaging.models import TopicType
 from personas.models import ContactType
 from platforms.paging import CURSOR
-from platforms.schemas import VISIBLE, YEAR, one_of
+from platforms.schemas import PLAIN_LINE, VISIBLE, YEAR, one_of
 from tokens.abilities import ABILITIES
 from tokens.models import Status
 
@@ -39,7 +39,7 @@ TopicStatusName = Annotated[str, one_of(messaging.models.Topic.Status.values)]
 TokenStatusName = Annotated[str, one_of(Status.values)]
 Direction = Annotated[str, one_of(messaging.models.Message.Direction.values)]
 RecipientState = Annotated[str, one_of(messaging.models.Recipient.State.values)]
-TokenName = Annotated[str, Meta(min_length=1, max_length=100, extra_json_schema={"pattern": VISIBLE})]
+TokenName = Annotated[str, Meta(min_length=1, max_length=100, extra_json_schema={"pattern": PLAIN_LINE})]
 TimeZone = Annotated[str, Meta(max_length=64, extra_json_schema={"$ref": "#/components/schemas/TimeZone"})]
 Network = Annotated[str, Meta(extra_json_schema={"$ref": "#/components/schemas/Network"})]
 MAX_PAGE = 200
