@@ -83,7 +83,7 @@ def any_value(itself: str) -> dict[str, Any]:
             {"type": "string", "pattern": ANY_TEXT},
             {"type": "array", "items": {"$ref": itself}},
             {"type": "object", "propertyNames": {"pattern": ANY_TEXT}, "additionalProperties": {"$ref": itself}},
-        ]
+        ],
     }
 
 
