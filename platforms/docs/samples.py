@@ -32,6 +32,7 @@ _SAMPLES_OF_CODE: dict[str, dict[str, Any]] = {
     "ability_unknown": {"key": "message_sent", "known": "message_send, message_add, …"},
     "attribute_unknown": {"key": "town", "known": "customer_since, city"},
     "attribute_value_invalid": {"problem": "takes a date, as 2026-11-21."},
+    "token_name_invalid": {"problem": "has at most 100 characters."},
     "recipients_too_many": {"maximum": 1000},
     "recipient_repeated": {"name": "Rina Hartono"},
     "contact_refused": {"problem": "“12” can't be reached: the number is too short for its country."},
