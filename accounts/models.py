@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import phonenumbers
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -74,6 +74,11 @@ class Workspace(models.Model):
     country = models.CharField(
         _("country"), max_length=2, default="ID", validators=[validate_country, RegexValidator(r"^[A-Z]{2}$")],
         help_text=_("Phone numbers written without a country code are read as this country's."),
+    )  # fmt: skip
+    message_retention_days = models.PositiveIntegerField(
+        _("days that messages are kept"), null=True, blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
+        help_text=_("Older messages are deleted every night. Empty: they are kept for ever."),
     )  # fmt: skip
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from delivery import events
-from personas.models import Persona, PersonaChange
+from personas.models import Origin, Persona, PersonaChange
 
 Change = tuple[str, str, str]
 """Field, old, new; see `PersonaChange.field`."""
@@ -13,23 +13,28 @@ Change = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """By whom, when, and in which call (empty when none) something is changed."""
+    """By whom, when, and in which call or operation (empty, None: in none) something is changed."""
 
+    origin: Origin
     actor_label: str
     at: datetime
     request_id: str = ""
+    operation_id: int | None = None
 
 
 def record_changes(changes_of: Sequence[tuple[Persona, Sequence[Change]]], *, cause: Cause, kind: str) -> None:
     """The changes of these personas, all of one workspace, are history, as part of the caller's transaction."""
     PersonaChange.objects.bulk_create(
         PersonaChange(
+            workspace_id=persona.workspace_id,
             persona=persona,
             field=field,
             old=old,
             new=new,
+            origin=cause.origin,
             actor_label=cause.actor_label,
             request_id=cause.request_id,
+            operation_id=cause.operation_id,
             happened_at=cause.at,
         )
         for persona, changes in changes_of

@@ -1,5 +1,6 @@
 """The people a workspace writes to, and the addresses they are reached at."""
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -122,21 +123,37 @@ class AttributeValue(models.Model):
         return self.value
 
 
+class Origin(models.TextChoices):
+    """Where a change came from."""
+
+    PERSON = "person", _("Person")
+    TOKEN = "token", _("Token")
+    IMPORT = "import", _("Import")
+    PLATFORM = "platform", _("Platform")
+    SYSTEM = "system", _("Raven Admin")
+
+
 class PersonaChange(models.Model):
     """One field of a persona, old → new: by whom, when, in which call."""
 
-    persona = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="changes")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    persona = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="changes", db_index=False)
     field = models.CharField(max_length=100)
     """`name`, `gender`, `birthday`, `notes`, `attribute:<key>`, `contact:<type>`, or `created`."""
     old = models.TextField(blank=True)
     new = models.TextField(blank=True)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.TOKEN)
     actor_label = models.CharField(max_length=150)
     request_id = models.CharField(max_length=32, blank=True)
+    operation = models.ForeignKey("Operation", on_delete=models.SET_NULL, null=True, related_name="changes")
     happened_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["persona", "-id"], name="personachange_newest")]
+        indexes = [
+            models.Index(fields=["persona", "-id"], name="personachange_newest"),
+            models.Index(fields=["workspace", "-id"], name="personachange_of_workspace"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.field}: {self.old} → {self.new}"
@@ -151,3 +168,224 @@ class PersonaChange(models.Model):
             return detail
         return {"created": gettext("Added as"), "name": gettext("Name"), "gender": gettext("Gender"),
                 "birthday": gettext("Birthday"), "notes": gettext("Notes")}.get(kind, kind)  # fmt: skip
+
+
+class SavedFilter(models.Model):
+    """A search and its filters under a name, for one person or for the whole workspace."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(_("name"), max_length=60)
+    query = models.CharField(max_length=2000)
+    """The list's query string, without its page."""
+    is_shared = models.BooleanField(_("for everybody in this workspace"), default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "owner", "name"],
+                name="savedfilter_unique",
+                violation_error_message=_("You already have a filter of this name."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DuplicatePair(models.Model):
+    """Two personas that are likely one person, until somebody merges them or says that they are two."""
+
+    class Reason(models.TextChoices):
+        SAME_NUMBER = "same_number", _("Same number")
+        SAME_EMAIL = "same_email", _("Same e-mail address")
+        NEAR_NAME = "near_name", _("Near name and a shared contact")
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    first = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="+")
+    second = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="+")
+    """The younger of the two: its id is the higher one."""
+    reason = models.CharField(max_length=20, choices=Reason.choices)
+    detail = models.CharField(max_length=255, blank=True)
+    """What they share, as the number."""
+    found_at = models.DateTimeField(default=timezone.now)
+    dismissed_at = models.DateTimeField(null=True)
+    dismissed_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["first", "second"], name="duplicatepair_unique"),
+            models.CheckConstraint(
+                condition=models.Q(first__lt=models.F("second")), name="duplicatepair_older_one_first"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["workspace", "-id"], condition=models.Q(dismissed_at__isnull=True), name="duplicatepair_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.first_id} = {self.second_id}?"
+
+
+class Merge(models.Model):
+    """That two personas became one, with what it takes to make them two again."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    kept = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="merges")
+    absorbed_id = models.BigIntegerField()
+    absorbed_name = models.CharField(max_length=255)
+    before = models.JSONField()
+    """Both personas as they were; see `personas.snapshots`."""
+    actor_label = models.CharField(max_length=150)
+    request_id = models.CharField(max_length=32, blank=True)
+    operation = models.ForeignKey("Operation", on_delete=models.SET_NULL, null=True, related_name="+")
+    merged_at = models.DateTimeField(default=timezone.now)
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["workspace", "-id"], name="merge_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.absorbed_id} → {self.kept_id}"
+
+
+class DeletionReceipt(models.Model):
+    """That a persona was deleted, without anything that says who it was."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    persona_id = models.BigIntegerField()
+    origin = models.CharField(max_length=10, choices=Origin.choices)
+    actor_label = models.CharField(max_length=150)
+    request_id = models.CharField(max_length=32, blank=True)
+    contact_count = models.PositiveIntegerField(default=0)
+    message_count = models.PositiveIntegerField(default=0)
+    deleted_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["workspace", "-id"], name="deletionreceipt_newest")]
+
+    def __str__(self) -> str:
+        return f"persona {self.persona_id}"
+
+
+class Operation(models.Model):
+    """One thing done to many personas: prepared in the background, previewed, carried out, and undone as a whole."""
+
+    class Kind(models.TextChoices):
+        IMPORT = "import", _("Import")
+        SET_ATTRIBUTE = "set_attribute", _("Set an attribute")
+        MERGE = "merge", _("Merge")
+        DELETE = "delete", _("Delete")
+
+    class State(models.TextChoices):
+        PREPARING = "preparing", _("Reading")
+        PREVIEW = "preview", _("Ready to check")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        UNDOING = "undoing", _("Undoing")
+        UNDONE = "undone", _("Undone")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PREPARING)
+    title = models.CharField(max_length=255)
+    """What it does, in words: the file's name, or “Set City to Jakarta”."""
+    plan = models.JSONField(default=dict)
+    """What its kind needs to know: the filter, the attribute and its value, the columns of the file."""
+    problem = models.TextField(blank=True)
+    """Why it failed, as one or two sentences."""
+    total = models.PositiveIntegerField(null=True)
+    """Rows there are; None while that is not known."""
+    processed = models.PositiveIntegerField(default=0)
+    """Rows that the current state (preparing, running, undoing) is through with."""
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    actor_label = models.CharField(max_length=150)
+    leased_until = models.DateTimeField(null=True)
+    """A worker is at it until then, and longer if it says so."""
+    created_at = models.DateTimeField(default=timezone.now)
+    carried_out_at = models.DateTimeField(null=True)
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=["preparing", "preview", "running", "done", "undoing", "undone", "failed",
+                                              "cancelled"]),
+                name="operation_state_known",
+            )
+        ]  # fmt: skip
+        indexes = [
+            models.Index(fields=["workspace", "-id"], name="operation_newest"),
+            models.Index(
+                fields=["leased_until"],
+                condition=models.Q(state__in=["preparing", "running", "undoing"]),
+                name="operation_at_work",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class OperationRow(models.Model):
+    """What an operation does to one persona; of an import, one row of the file."""
+
+    class Action(models.TextChoices):
+        CREATE = "create", _("New")
+        CHANGE = "change", _("Changed")
+        SAME = "same", _("Unchanged")
+        REFUSE = "refuse", _("Refused")
+        MERGE = "merge", _("Merged")
+        DELETE = "delete", _("Deleted")
+
+    class State(models.TextChoices):
+        PLANNED = "planned", _("Planned")
+        DONE = "done", _("Done")
+        REFUSED = "refused", _("Refused")
+        UNDONE = "undone", _("Undone")
+        KEPT = "kept", _("Changed since, left as it is")
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    number = models.PositiveIntegerField()
+    """Of an import, the row in the sheet, its header being row 1."""
+    action = models.CharField(max_length=10, choices=Action.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PLANNED)
+    persona = models.ForeignKey(Persona, on_delete=models.SET_NULL, null=True, related_name="+")
+    persona_name = models.CharField(max_length=255, blank=True)
+    values = models.JSONField(default=dict)
+    """What the row says, as it was read."""
+    differences = models.JSONField(default=list)
+    """[field, old, new] of what it changes."""
+    problems = models.JSONField(default=list)
+    """[column, sentence] of why it is refused."""
+    before = models.JSONField(null=True)
+    """The persona as it was, where undoing needs it; see `personas.snapshots`."""
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["operation", "number"], name="operationrow_unique")]
+        indexes = [models.Index(fields=["operation", "action", "number"], name="operationrow_by_action")]
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.action}"
+
+
+class OperationFile(models.Model):
+    """An uploaded file, until it has been read."""
+
+    operation = models.OneToOneField(Operation, on_delete=models.CASCADE, primary_key=True, related_name="file")
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"file of {self.operation_id}"

@@ -2,12 +2,15 @@
 
 from accounts.models import Workspace
 from personas.history import Cause
+from personas.models import Origin
 from tokens.gateway import Call
 
 
 def cause_of(call: Call) -> Cause:
     """Who changes something with this call, when, and in which call, for history."""
-    return Cause(actor_label=f"token {call.token.name}", at=call.now, request_id=call.caller.request_id)
+    return Cause(
+        origin=Origin.TOKEN, actor_label=f"token {call.token.name}", at=call.now, request_id=call.caller.request_id
+    )
 
 
 def workspace_of(call: Call) -> Workspace:

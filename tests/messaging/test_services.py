@@ -25,12 +25,12 @@ from messaging.services import (
 from messaging.stats import stats_of
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
-from personas.models import Persona
+from personas.models import Origin, Persona
 
 pytestmark = pytest.mark.django_db
 
 AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
-CAUSE = Cause(actor_label="token Shop", at=AT, request_id="req_1")
+CAUSE = Cause(origin=Origin.TOKEN, actor_label="token Shop", at=AT, request_id="req_1")
 ORDER = TopicDraft("persona", "Order 17")
 
 

@@ -14,7 +14,7 @@ from delivery.models import Event
 from messaging.models import Message, Topic
 from personas.history import Cause
 from personas.matching import ContactDraft
-from personas.models import AttributeDefinition, AttributeValue, Contact, Persona, PersonaChange
+from personas.models import AttributeDefinition, AttributeValue, Contact, Origin, Persona, PersonaChange
 from personas.services import (
     AttributeUnknown,
     AttributeValueInvalid,
@@ -34,7 +34,7 @@ from raven_admin.errors import RavenError
 pytestmark = pytest.mark.django_db
 
 AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
-CAUSE = Cause(actor_label="token Shop", at=AT, request_id="req_1")
+CAUSE = Cause(origin=Origin.TOKEN, actor_label="token Shop", at=AT, request_id="req_1")
 PHONE = ContactDraft("phone", "0812 3456 789", "Home")
 
 

@@ -14,6 +14,7 @@ from accounts.roles import Role
 from messaging.models import Topic, TopicType
 from personas.history import Cause
 from personas.matching import ContactDraft
+from personas.models import Origin
 from personas.services import PersonaDraft, add_persona
 
 PEOPLE = (
@@ -72,6 +73,6 @@ class Command(BaseCommand):
             Membership.objects.get_or_create(workspace=demo, user=user, defaults={"role": role})
         for name in MASS_TOPICS:
             Topic.objects.create(workspace=demo, type=TopicType.MASS, name=name)
-        cause = Cause(actor_label="demo", at=timezone.now())
+        cause = Cause(origin=Origin.SYSTEM, actor_label="demo", at=timezone.now())
         for name, *contacts in PERSONAS:
             add_persona(workspace=demo, draft=PersonaDraft(name=name), contacts=contacts, cause=cause)
