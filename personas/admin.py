@@ -1,98 +1,16 @@
-"""Personas in the console, to read; their attributes, to define."""
-
-from typing import Any
+"""Personas in the console: which pages there are; what they do is in `personas.console`."""
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.translation import gettext_lazy as _
 
-from accounts.access import current_workspace
-from accounts.console import WorkspaceModelAdmin, WorkspaceModelForm
-from accounts.roles import Action
-from personas.models import AttributeDefinition, Contact, ContactType, Persona
-from personas.search import search_personas
-
-_CONTACTS_SHOWN = 3
-_TOPICS_SHOWN = 20
-
-
-class ContactTypeFilter(admin.SimpleListFilter):
-    title = _("Reached by")
-    parameter_name = "contact"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(ContactType.choices)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Persona]) -> QuerySet[Persona]:
-        if self.value() is None:
-            return queryset
-        contacts = Contact.objects.filter(workspace=current_workspace(request), type=self.value())
-        return queryset.filter(pk__in=contacts.values("persona"))
+from personas.console.attributes import AttributeDefinitionPages
+from personas.console.listing import PersonaListing
+from personas.console.person import PersonPage
+from personas.models import AttributeDefinition, Persona
 
 
 @admin.register(Persona)
-class PersonaAdmin(WorkspaceModelAdmin):
-    list_display = ("name", "contact_keys", "created_at", "updated_at")
-    list_display_links = ("name",)
-    list_filter = (ContactTypeFilter,)
-    search_fields = ("name",)
-    search_help_text = _("Name, phone number or address")
-    sortable_by = ("name", "updated_at")
-    ordering = ("-id",)
-    change_form_template = "personas/persona.html"
-    empty_title = _("No personas yet")
-    empty_text = _("A persona is made for everybody a program sends a message to, with the address it wrote to.")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).prefetch_related("contacts")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        workspace = current_workspace(request)
-        if not search_term.strip() or workspace is None:
-            return queryset, False
-        return search_personas(queryset, search_term, workspace=workspace), False
-
-    @admin.display(description=_("contacts"))
-    def contact_keys(self, persona: Persona) -> str:
-        contacts = list(persona.contacts.all())
-        shown = format_html_join(
-            "", "<div>{} <span class='muted'>{}</span></div>",
-            ((contact.normalized, contact.get_type_display()) for contact in contacts[:_CONTACTS_SHOWN]),
-        )  # fmt: skip
-        more = len(contacts) - _CONTACTS_SHOWN
-        return format_html("<div>{}{}</div>", shown, _("and %d more") % more if more > 0 else "")
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False,
-        form_url: str = "", obj: Any = None,
-    ) -> Any:  # fmt: skip
-        context |= {
-            "contacts": obj.contacts.all(),
-            "attributes": obj.attributes.select_related("definition").order_by("definition__position", "definition"),
-            "topics": obj.topics.order_by("-id")[:_TOPICS_SHOWN],
-            "changes": obj.changes.order_by("-id")[:_TOPICS_SHOWN],
-        }
-        return super().render_change_form(request, context, add, change, form_url, obj)
+class PersonaAdmin(PersonaListing, PersonPage):
+    pass
 
 
-@admin.register(AttributeDefinition)
-class AttributeDefinitionAdmin(WorkspaceModelAdmin):
-    """The type is fixed once the attribute exists: the values of people are stored in its notation."""
-
-    form = WorkspaceModelForm
-    write_action = Action.WORKSPACE_WRITE
-    fields = ("label", "key", "type", "hint", "position")
-    list_display = ("label", "key", "type", "hint", "position")
-    sortable_by = ()
-    ordering = ("position", "id")
-    empty_title = _("No attributes yet")
-    empty_text = _(
-        "Attributes are what you know about people beside their name: a customer number, a city, a birthday."
-    )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("key", "type") if obj else ()
+admin.site.register(AttributeDefinition, AttributeDefinitionPages)
