@@ -102,6 +102,9 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-id"], name="message_newest"),
             models.Index(fields=["topic", "id"], name="message_of_topic"),
+            models.Index(
+                fields=["sender_persona"], condition=models.Q(sender_persona__isnull=False), name="message_from_persona"
+            ),
         ]
 
     def __str__(self) -> str:

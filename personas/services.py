@@ -9,12 +9,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from accounts.models import Workspace
-from delivery import events
 from personas.attributes import parse_value
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause, Change, record_changes
 from personas.matching import ContactDraft
-from personas.models import AttributeDefinition, AttributeValue, Contact, ContactType, Persona
+from personas.models import AttributeDefinition, AttributeValue, Contact, ContactType, DeletionReceipt, Persona
+from personas.privacy import erase
 from raven_admin.errors import RavenError
 
 MAX_CONTACTS = 50
@@ -155,15 +155,15 @@ def update_persona(
     return persona
 
 
-def delete_persona(*, workspace: Workspace, persona_id: int, version: int | None = None, cause: Cause) -> None:
-    """The persona, its contacts, its own topics and their messages are gone.
+def delete_persona(
+    *, workspace: Workspace, persona_id: int, version: int | None = None, cause: Cause
+) -> DeletionReceipt:
+    """The persona, its contacts, its own topics and their messages are gone; the receipt says so without its name.
 
     Raises PersonaNotFound and VersionConflict.
     """
     with transaction.atomic():
-        persona = _locked(workspace.pk, persona_id, version)
-        persona.delete()
-        events.record(workspace_id=workspace.pk, kind="persona.deleted", data={"persona": persona_id}, at=cause.at)
+        return erase(_locked(workspace.pk, persona_id, version), cause=cause)
 
 
 def get_persona(*, workspace_id: int, persona_id: int, lock: bool = False) -> Persona:

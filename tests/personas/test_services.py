@@ -14,7 +14,15 @@ from delivery.models import Event
 from messaging.models import Message, Topic
 from personas.history import Cause
 from personas.matching import ContactDraft
-from personas.models import AttributeDefinition, AttributeValue, Contact, Origin, Persona, PersonaChange
+from personas.models import (
+    AttributeDefinition,
+    AttributeValue,
+    Contact,
+    DeletionReceipt,
+    Origin,
+    Persona,
+    PersonaChange,
+)
 from personas.services import (
     AttributeUnknown,
     AttributeValueInvalid,
@@ -243,10 +251,14 @@ def test_a_deleted_persona_takes_its_conversations_and_leaves_an_event(workspace
             text="Hi", created_at=AT,
         )  # fmt: skip
 
-    delete_persona(workspace=workspace, persona_id=persona.pk, version=1, cause=CAUSE)
+    receipt = delete_persona(workspace=workspace, persona_id=persona.pk, version=1, cause=CAUSE)
 
+    assert DeletionReceipt.objects.get() == receipt
+    assert (receipt.persona_id, receipt.contact_count, receipt.message_count) == (persona.pk, 1, 1)
+    assert (receipt.origin, receipt.actor_label, receipt.request_id) == ("token", "token Shop", "req_1")
+    assert not any("Peter" in str(value) or "8123456" in str(value) for value in vars(receipt).values())
     left = Message.objects.get()
-    assert (left.topic, left.sender_persona, left.sender_name) == (news, None, "Peter")
+    assert (left.topic, left.sender_persona, left.sender_name) == (news, None, "Deleted persona")
     assert (Contact.objects.count(), PersonaChange.objects.count()) == (0, 0)
     event = Event.objects.latest("id")
     assert (event.kind, event.data) == ("persona.deleted", {"persona": persona.pk})

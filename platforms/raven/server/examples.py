@@ -89,6 +89,7 @@ _TOKEN = wire.TokenData(
 DATA: dict[Any, Any] = {
     int: 1042,
     wire.PersonaData: _PERSONA,
+    wire.PersonaDeleted: wire.PersonaDeleted(receipt=8),
     wire.TopicData: wire.TopicData(
         id=5, type="persona", name="Order 1001", status="open", persona=17, created_at=_MADE, updated_at=_MADE
     ),

@@ -78,8 +78,10 @@ def persona_read(call: Call, persona_id: int) -> Answer:
 
 def persona_delete(call: Call, persona_id: int) -> Answer:
     call.check_persona(persona_id)
-    delete_persona(workspace=workspace_of(call), persona_id=persona_id, version=call.if_match, cause=cause_of(call))
-    return said(None, "Persona Deleted Successfully")
+    receipt = delete_persona(
+        workspace=workspace_of(call), persona_id=persona_id, version=call.if_match, cause=cause_of(call)
+    )
+    return said(wire.PersonaDeleted(receipt=receipt.pk), "Persona Deleted Successfully")
 
 
 def persona_export(call: Call, query: wire.ExportQuery) -> Answer:
@@ -131,7 +133,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "DELETE", "persona/<int:persona_id>", "persona_delete", persona_delete, "Delete a persona",
-        if_match=True, refusals=(PersonaNotFound, VersionConflict), heeds_bounds=True,
+        data=wire.PersonaDeleted, if_match=True, refusals=(PersonaNotFound, VersionConflict), heeds_bounds=True,
     ),
     Endpoint(
         "GET", "persona:export", "data_export", persona_export, "Export the personas as a file",

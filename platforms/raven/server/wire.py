@@ -266,6 +266,12 @@ class PersonaData(msgspec.Struct):
     updated_at: Moment
 
 
+class PersonaDeleted(msgspec.Struct):
+    """`receipt` is the number of the receipt that stays, which says that the persona was deleted and not who it was."""
+
+    receipt: int
+
+
 class TopicData(msgspec.Struct):
     id: int
     type: TopicTypeName

@@ -12,7 +12,7 @@ import pytest
 from accounts.models import Workspace
 from delivery.models import Event
 from messaging.models import Topic
-from personas.models import AttributeDefinition, AttributeValue, Contact, Persona, PersonaChange
+from personas.models import AttributeDefinition, AttributeValue, Contact, DeletionReceipt, Persona, PersonaChange
 from tests.platforms.raven.conftest import Api, refused
 
 pytestmark = pytest.mark.django_db
@@ -369,7 +369,9 @@ def test_a_persona_is_read_with_its_version(call: Api, peter: Persona) -> None:
 def test_a_deleted_persona_is_gone(call: Api, peter: Persona) -> None:
     answer = call(f"persona/{peter.pk}", method="DELETE")
 
-    assert answer.json() == {"data": None, "notification": "Persona Deleted Successfully"}
+    receipt = DeletionReceipt.objects.get()
+    assert answer.json() == {"data": {"receipt": receipt.pk}, "notification": "Persona Deleted Successfully"}
+    assert (receipt.persona_id, receipt.origin, receipt.request_id) == (peter.pk, "token", answer["X-Request-Id"])
     assert refused(call(f"persona/{peter.pk}"))[:2] == (404, "persona_not_found")
     assert refused(call(f"persona/{peter.pk}", method="DELETE"))[:2] == (404, "persona_not_found")
     assert (Event.objects.get().kind, Event.objects.get().data) == ("persona.deleted", {"persona": peter.pk})
