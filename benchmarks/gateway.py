@@ -178,6 +178,7 @@ def server_environment(url: str) -> dict[str, str]:
         "BIND_ADDRESS": "127.0.0.1",
         "SECRET_KEY": secrets.token_urlsafe(50),
         "TOKEN_PEPPERS": f"1:{secrets.token_urlsafe(32)}",
+        "ENCRYPTION_KEYS": secrets.token_urlsafe(32),
         "DEFAULT_REQUESTS_PER_MINUTE": str(RATE),
         "PYTHONWARNINGS": "ignore",  # static files are not collected for it
     }

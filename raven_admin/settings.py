@@ -67,6 +67,14 @@ except ValueError:
 if not TOKEN_PEPPERS:
     raise ImproperlyConfigured("TOKEN_PEPPERS must look like `1:<32 or more random characters>,2:<…>`.")
 
+# Keys that credentials of connections are encrypted with: the first encrypts, all decrypt.
+ENCRYPTION_KEYS: list[str] = [
+    key for item in _secret("ENCRYPTION_KEYS", "insecure-encryption-key-for-debug-and-tests-only").split(",")
+    if len(key := item.strip()) >= 32
+]  # fmt: skip
+if not ENCRYPTION_KEYS:
+    raise ImproperlyConfigured("ENCRYPTION_KEYS must be keys of 32 or more random characters, with commas between.")
+
 # Where `make run` listens.
 BIND_ADDRESS: str = env.str("BIND_ADDRESS", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
@@ -77,6 +85,11 @@ if _base.scheme not in {"http", "https"} or not _base.hostname:
     raise ImproperlyConfigured(f"BASE_URL must look like https://raven.example.org, not {BASE_URL!r}.")
 HTTPS = _base.scheme == "https"
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=sorted({_base.hostname, "127.0.0.1", "localhost"}))
+_is_on_this_machine = _base.hostname in {"127.0.0.1", "::1", "localhost"}
+# Where connections may go although it is a private address or plain http: exact, as 10.0.0.5:3000.
+ALLOWED_PRIVATE_ADDRESSES: list[str] = env.list(
+    "ALLOWED_PRIVATE_ADDRESSES", default=[_base.netloc] if _is_on_this_machine else []
+)
 CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 # How many reverse proxies of yours stand in front and append to X-Forwarded-For; 0 trusts no header.
 TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
@@ -230,7 +243,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG or TESTING
-EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
+EMAIL_CONFIG = env.email("EMAIL_URL", default=f"filemail://{BASE_DIR / 'var' / 'mail'}")
 vars().update(EMAIL_CONFIG)
 
 # ---------------------------------------- tokens and gateway
@@ -246,6 +259,8 @@ SCHEDULED_TASKS = {
     "tokens.tasks.roll_up_usage": timedelta(minutes=1),
     "tokens.tasks.prune": timedelta(hours=1),
     "delivery.tasks.prune_finished_tasks": timedelta(hours=6),
+    "personas.operations.wake_abandoned": timedelta(minutes=1),
+    "personas.operations.prune_operations": timedelta(hours=6),
 }
 
 # ---------------------------------------- demo

@@ -51,6 +51,7 @@ def write_missing_secrets(path: Path) -> list[str]:
     random = {
         "SECRET_KEY": secrets.token_urlsafe(50),
         "TOKEN_PEPPERS": f"1:{secrets.token_urlsafe(32)}",
+        "ENCRYPTION_KEYS": secrets.token_urlsafe(32),
         "DEMO_ADMIN_PASSWORD": readable_password(),
     }
     missing = [name for name in random if not (is_given(name, text) or is_given(f"{name}_FILE", text))]

@@ -16,6 +16,7 @@ PRODUCTION = {
     "DEBUG": "False",
     "SECRET_KEY": "Lq3v-0fW_8Kc1sTzR7yXbN4mGpJhU2aEoDi9VkQwZtM5nBxA6Hd",
     "TOKEN_PEPPERS": "1:eR8kW2mZ5tQ0xJ7vB4nL9cY1hP6sD3gF",
+    "ENCRYPTION_KEYS": "wN4cV8bX2zL6kJ0hG5fD9sA3pO7iU1yT",
     "BASE_URL": "https://raven.example.org",
 }
 
@@ -66,6 +67,7 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
         "PORT": "8123",
         "ALLOWED_HOSTS": "raven.example.org,localhost",
         "TRUSTED_PROXY_COUNT": "2",
+        "ALLOWED_PRIVATE_ADDRESSES": "10.0.0.5:3000",
         "DATABASE_URL": "postgres://raven:pass@db.example.org:5433/raven",
         "EMAIL_URL": "smtp+tls://me:pass@mail.example.org:587",
         "DEFAULT_REQUESTS_PER_MINUTE": "7",
@@ -78,8 +80,8 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
         (tmp_path / name).write_text(f"{value}\n")
     show = (
         "import json; from raven_admin import settings as s; d = s.DATABASES['default']; print(json.dumps([s.DEBUG,"
-        " s.SECRET_KEY, s.TOKEN_PEPPERS, s.BASE_URL, s.BIND_ADDRESS, s.PORT, s.ALLOWED_HOSTS, s.TRUSTED_PROXY_COUNT,"
-        " d['PASSWORD'], d['NAME'], d['PORT'], s.EMAIL_HOST, s.DEFAULT_REQUESTS_PER_MINUTE, s.REQUEST_LOG_DAYS,"
+        " s.SECRET_KEY, s.TOKEN_PEPPERS, s.ENCRYPTION_KEYS, s.BASE_URL, s.BIND_ADDRESS, s.PORT, s.ALLOWED_HOSTS,"
+        " s.TRUSTED_PROXY_COUNT, s.ALLOWED_PRIVATE_ADDRESSES, d['PASSWORD'], d['NAME'], d['PORT'], s.EMAIL_HOST, s.DEFAULT_REQUESTS_PER_MINUTE, s.REQUEST_LOG_DAYS,"
         " s.DEMO_ADMIN_USERNAME, s.DEMO_ADMIN_PASSWORD, s.LOGGING['root']['level']]))"
     )
 
@@ -88,9 +90,9 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
     assert shown.stderr == ""
     assert set(values) == variables()
     assert json.loads(shown.stdout) == [
-        False, PRODUCTION["SECRET_KEY"], {"1": "eR8kW2mZ5tQ0xJ7vB4nL9cY1hP6sD3gF"}, "https://raven.example.org",
-        "192.0.2.1", 8123, ["raven.example.org", "localhost"], 2, "pass", "raven", 5433, "mail.example.org", 7, 8,
-        "chief", "vako-limu-beda-runi", "WARNING",
+        False, PRODUCTION["SECRET_KEY"], {"1": "eR8kW2mZ5tQ0xJ7vB4nL9cY1hP6sD3gF"}, [PRODUCTION["ENCRYPTION_KEYS"]],
+        "https://raven.example.org", "192.0.2.1", 8123, ["raven.example.org", "localhost"], 2, ["10.0.0.5:3000"],
+        "pass", "raven", 5433, "mail.example.org", 7, 8, "chief", "vako-limu-beda-runi", "WARNING",
     ]  # fmt: skip
 
 
@@ -119,6 +121,9 @@ def test_a_production_server_passes_the_deployment_check(project: Path) -> None:
         ("check", "SECRET_KEY", "insecure-secret-key-for-debug-and-tests-only-000000000000", "SECRET_KEY is not set."),
         ("check", "TOKEN_PEPPERS", "", "TOKEN_PEPPERS is not set."),
         ("check", "TOKEN_PEPPERS", "1:short", "TOKEN_PEPPERS must look like"),
+        ("check", "ENCRYPTION_KEYS", "", "ENCRYPTION_KEYS is not set."),
+        ("check", "ENCRYPTION_KEYS", "insecure-encryption-key-for-debug-and-tests-only", "ENCRYPTION_KEYS is not set."),
+        ("check", "ENCRYPTION_KEYS", "short", "ENCRYPTION_KEYS must be"),
         ("check", "BASE_URL", "raven.example.org", "BASE_URL must look like"),
     ],
 )

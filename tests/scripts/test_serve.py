@@ -9,7 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 
 from scripts import serve
 
-NAMES = ["SECRET_KEY", "TOKEN_PEPPERS", "DEMO_ADMIN_PASSWORD"]
+NAMES = ["SECRET_KEY", "TOKEN_PEPPERS", "ENCRYPTION_KEYS", "DEMO_ADMIN_PASSWORD"]
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def test_the_first_run_writes_secrets_that_only_the_owner_reads(env_file: Path) 
     assert list(written) == NAMES
     assert len(written["SECRET_KEY"]) >= 50
     assert (number, len(pepper) >= 32) == ("1", True)
+    assert len(written["ENCRYPTION_KEYS"]) >= 32
     validate_password(written["DEMO_ADMIN_PASSWORD"])
 
 
@@ -55,11 +56,13 @@ def test_what_the_environment_gives_is_not_written(env_file: Path, monkeypatch: 
     monkeypatch.setenv("SECRET_KEY", "given")
     monkeypatch.setenv("DEMO_ADMIN_PASSWORD_FILE", "/run/secrets/password")
 
-    assert serve.write_missing_secrets(env_file) == ["TOKEN_PEPPERS"]
+    assert serve.write_missing_secrets(env_file) == ["TOKEN_PEPPERS", "ENCRYPTION_KEYS"]
 
 
 def test_what_the_file_says_already_is_kept(env_file: Path) -> None:
-    env_file.write_text("PORT=9000\nSECRET_KEY=\nTOKEN_PEPPERS_FILE=/run/secrets/peppers\nDEMO_ADMIN_PASSWORD=mine")
+    env_file.write_text(
+        "PORT=9000\nSECRET_KEY=\nTOKEN_PEPPERS_FILE=/run/secrets/peppers\nENCRYPTION_KEYS=kept\nDEMO_ADMIN_PASSWORD=mine"
+    )
 
     assert serve.write_missing_secrets(env_file) == ["SECRET_KEY"]
 
@@ -68,6 +71,7 @@ def test_what_the_file_says_already_is_kept(env_file: Path) -> None:
     assert written == {
         "PORT": "9000",
         "TOKEN_PEPPERS_FILE": "/run/secrets/peppers",
+        "ENCRYPTION_KEYS": "kept",
         "DEMO_ADMIN_PASSWORD": "mine",
     }
 
