@@ -139,7 +139,8 @@ class PersonaChange(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     persona = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="changes", db_index=False)
     field = models.CharField(max_length=100)
-    """`name`, `gender`, `birthday`, `notes`, `attribute:<key>`, `contact:<type>`, or `created`."""
+    """`name`, `gender`, `birthday`, `notes`, `attribute:<key>`, `contact:<type>`, `contact_label:<type>:<key>`, or
+    `created`."""
     old = models.TextField(blank=True)
     new = models.TextField(blank=True)
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.TOKEN)
@@ -164,6 +165,8 @@ class PersonaChange(models.Model):
         kind, _colon, detail = self.field.partition(":")
         if kind == "contact":
             return str(dict(ContactType.choices).get(detail, detail))
+        if kind == "contact_label":
+            return gettext("Label of %(address)s") % {"address": detail.partition(":")[2]}
         if kind == "attribute":
             return detail
         return {"created": gettext("Added as"), "name": gettext("Name"), "gender": gettext("Gender"),
@@ -308,10 +311,15 @@ class Operation(models.Model):
     """Rows there are; None while that is not known."""
     processed = models.PositiveIntegerField(default=0)
     """Rows that the current state (preparing, running, undoing) is through with."""
+    counts = models.JSONField(default=dict)
+    """How many rows there are by action and, within it, by state; counting them anew would take long."""
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     actor_label = models.CharField(max_length=150)
     leased_until = models.DateTimeField(null=True)
     """A worker is at it until then, and longer if it says so."""
+    stalls = models.PositiveSmallIntegerField(default=0)
+    """How often a worker began on it since a batch of it was last through."""
+    undone_by = models.CharField(max_length=150, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     carried_out_at = models.DateTimeField(null=True)
     undone_at = models.DateTimeField(null=True)
@@ -375,14 +383,17 @@ class OperationRow(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["operation", "number"], name="operationrow_unique")]
-        indexes = [models.Index(fields=["operation", "action", "number"], name="operationrow_by_action")]
+        indexes = [
+            models.Index(fields=["operation", "action", "number"], name="operationrow_by_action"),
+            models.Index(fields=["operation", "state", "number"], name="operationrow_by_state"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.number}: {self.action}"
 
 
 class OperationFile(models.Model):
-    """An uploaded file, until it has been read."""
+    """An uploaded file, until what it says is carried out."""
 
     operation = models.OneToOneField(Operation, on_delete=models.CASCADE, primary_key=True, related_name="file")
     content = models.BinaryField()
