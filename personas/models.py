@@ -228,11 +228,42 @@ class DuplicatePair(models.Model):
         indexes = [
             models.Index(
                 fields=["workspace", "-id"], condition=models.Q(dismissed_at__isnull=True), name="duplicatepair_open"
-            )
+            ),
+            models.Index(
+                fields=["workspace", "-id"], condition=models.Q(dismissed_at__isnull=False), name="duplicatepair_closed"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.first_id} = {self.second_id}?"
+
+
+class DuplicateKey(models.Model):
+    """Something that two personas may share who are one person, in one notation: see `personas.duplicates`."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    persona = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "key", "persona"], name="duplicatekey_unique")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class DuplicateScan(models.Model):
+    """How far a workspace's personas have been looked at for duplicates, in the order in which they were changed."""
+
+    workspace = models.OneToOneField(Workspace, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    updated_at = models.DateTimeField(null=True)
+    """Of the last persona that was looked at; None: begin with the first."""
+    persona_id = models.BigIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    """When there was nobody left to look at; None while the first or a whole scan goes on."""
+
+    def __str__(self) -> str:
+        return f"{self.workspace_id}: {self.updated_at}"
 
 
 class Merge(models.Model):
@@ -253,7 +284,10 @@ class Merge(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["workspace", "-id"], name="merge_newest")]
+        indexes = [
+            models.Index(fields=["workspace", "-id"], name="merge_newest"),
+            models.Index(fields=["absorbed_id"], name="merge_of_absorbed"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.absorbed_id} → {self.kept_id}"
