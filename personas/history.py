@@ -22,6 +22,11 @@ class Cause:
     operation_id: int | None = None
 
 
+def label_field(type: str, normalized: str) -> str:
+    """The field that the label of a contact is in history; of a very long key, only its beginning."""
+    return f"contact_label:{type}:{normalized}"[:100]
+
+
 def record_changes(changes_of: Sequence[tuple[Persona, Sequence[Change]]], *, cause: Cause, kind: str) -> None:
     """The changes of these personas, all of one workspace, are history, as part of the caller's transaction."""
     PersonaChange.objects.bulk_create(

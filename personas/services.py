@@ -11,7 +11,7 @@ from django.db.models import F
 from accounts.models import Workspace
 from personas.attributes import parse_value
 from personas.contacts import ContactKeyInvalid, normalise
-from personas.history import Cause, Change, record_changes
+from personas.history import Cause, Change, label_field, record_changes
 from personas.matching import ContactDraft
 from personas.models import AttributeDefinition, AttributeValue, Contact, ContactType, DeletionReceipt, Persona
 from personas.privacy import erase
@@ -71,6 +71,8 @@ class ContactRefused(RavenError):
     problem: str
     field: str = "key"
     type: str = ""
+    contact_id: int | None = None
+    """Of a contact that was there before; None of one to be added, whose place among those is the index."""
 
 
 @dataclass(eq=False)
@@ -83,6 +85,8 @@ class ContactTaken(RavenError):
     key: str
     persona_id: int
     persona_name: str
+    contact_id: int | None = None
+    """As in ContactRefused."""
 
 
 class Unset:
@@ -131,28 +135,45 @@ def update_persona(
     persona_id: int,
     draft: PersonaDraft = PersonaDraft(),
     contacts: Sequence[ContactDraft] = (),
-    changed_contacts: Mapping[int, str | None] | None = None,
+    changed_contacts: Mapping[int, ContactDraft | str | None] | None = None,
     version: int | None = None,
     cause: Cause,
 ) -> Persona:
     """The persona has these values and, beside its own, these contacts; a call that changes nothing leaves no trace.
 
-    `changed_contacts` has new keys for contacts of the persona, by their ids; the messages to them stay with them.
-    None takes the contact away, and with it that messages went to it.
+    `changed_contacts` has, by the ids of the persona's contacts, what each becomes; a text is a new key alone. The
+    messages to them stay with them. None takes the contact away, and with it that messages went to it.
     `version` is the one the caller saw, None to change whatever is there. Raises PersonaNotFound, VersionConflict and
     the errors of `add_persona`.
     """
     with transaction.atomic():
         persona = _locked(workspace.pk, persona_id, version)
-        changes = _apply_fields(persona, draft) + _apply_attributes(persona, draft.attributes)
-        changes += _change_contacts(persona, changed_contacts or {}, country=workspace.country)
-        changes += _add_contacts(persona, contacts, country=workspace.country)
-        if changes:
-            Persona.objects.filter(pk=persona.pk).update(version=F("version") + 1, updated_at=cause.at)
-            persona.version += 1
-            persona.updated_at = cause.at
-            record_changes([(persona, changes)], cause=cause, kind="persona.updated")
+        change_persona(
+            persona, country=workspace.country, draft=draft, contacts=contacts,
+            changed_contacts=changed_contacts or {}, cause=cause,
+        )  # fmt: skip
     return persona
+
+
+def change_persona(
+    persona: Persona,
+    *,
+    country: str,
+    draft: PersonaDraft,
+    contacts: Sequence[ContactDraft],
+    changed_contacts: Mapping[int, ContactDraft | str | None],
+    cause: Cause,
+) -> list[Change]:
+    """As `update_persona`, of a persona that the caller's transaction has locked; returns what changed."""
+    changes = _apply_fields(persona, draft) + _apply_attributes(persona, draft.attributes)
+    changes += _change_contacts(persona, changed_contacts, country=country)
+    changes += _add_contacts(persona, contacts, country=country)
+    if changes:
+        Persona.objects.filter(pk=persona.pk).update(version=F("version") + 1, updated_at=cause.at)
+        persona.version += 1
+        persona.updated_at = cause.at
+        record_changes([(persona, changes)], cause=cause, kind="persona.updated")
+    return changes
 
 
 def delete_persona(
@@ -238,46 +259,83 @@ def _apply_attributes(persona: Persona, values: Mapping[str, Any]) -> list[Chang
     return changes
 
 
-def _change_contacts(persona: Persona, keys: Mapping[int, str | None], *, country: str) -> list[Change]:
+def _change_contacts(
+    persona: Persona, wanted: Mapping[int, ContactDraft | str | None], *, country: str
+) -> list[Change]:
+    """Those that go first, so that another contact may take the address of one."""
     changes = []
-    for index, contact in enumerate(persona.contacts.filter(pk__in=keys)):
-        key, old = keys[contact.pk], contact.normalized
-        if key is None:
-            contact.delete()
-            changes.append((f"contact:{contact.type}", old, ""))
-            continue
-        try:
-            contact.normalized = normalise(contact.type, key, country=country)
-        except ContactKeyInvalid as error:
-            raise ContactRefused(index, str(error), type=contact.type) from None
-        if contact.normalized == old:
-            continue
-        contact.key = key
-        try:
-            with transaction.atomic():
-                contact.save(update_fields=["key", "normalized"])
-        except IntegrityError:
-            owner = Contact.objects.select_related("persona").get(
-                workspace=persona.workspace_id, type=contact.type, normalized=contact.normalized
-            )
-            raise ContactTaken(index, contact.type, key, owner.persona_id, owner.persona.name) from None
-        changes.append((f"contact:{contact.type}", old, contact.normalized))
+    contacts = persona.contacts.filter(pk__in=wanted) if wanted else []
+    for index, contact in enumerate(sorted(contacts, key=lambda contact: wanted[contact.pk] is not None)):
+        draft = wanted[contact.pk]
+        if draft is None:
+            changes += _remove_contact(contact)
+        else:
+            if isinstance(draft, str):
+                draft = ContactDraft(contact.type, draft, contact.label)
+            changes += _change_contact(contact, draft, index=index, country=country)
     return changes
+
+
+def _remove_contact(contact: Contact) -> list[Change]:
+    field = label_field(contact.type, contact.normalized)
+    contact.delete()
+    changes = [(field, contact.label, "")] if contact.label else []
+    return [*changes, (f"contact:{contact.type}", contact.normalized, "")]
+
+
+def _change_contact(contact: Contact, draft: ContactDraft, *, index: int, country: str) -> list[Change]:
+    had_type, had, had_label = contact.type, contact.normalized, contact.label
+    if (draft.type, draft.key) == (contact.type, contact.key):
+        now = had  # the workspace's country may be another since
+    else:
+        now = _normalised(draft, index=index, country=country, contact_id=contact.pk)
+    is_same_address = (had_type, had) == (draft.type, now)
+    if is_same_address and draft.label == had_label:
+        return []
+    contact.type, contact.normalized, contact.label = draft.type, now, draft.label
+    contact.key = contact.key if is_same_address else draft.key
+    try:
+        with transaction.atomic():
+            contact.save(update_fields=["type", "key", "normalized", "label"])
+    except IntegrityError:
+        owner = Contact.objects.select_related("persona").get(
+            workspace=contact.workspace_id, type=draft.type, normalized=now
+        )
+        raise _taken(owner, draft, index=index, contact=contact) from None
+    changes = []
+    if had_type != draft.type:
+        changes = [(f"contact:{had_type}", had, ""), (f"contact:{draft.type}", "", now)]
+    elif not is_same_address:
+        changes = [(f"contact:{draft.type}", had, now)]
+    if draft.label != had_label:
+        changes.append((label_field(draft.type, now), had_label, draft.label))
+    return changes
+
+
+def _taken(owner: Contact, draft: ContactDraft, *, index: int, contact: Contact) -> ContactTaken | ContactRefused:
+    if owner.persona_id == contact.persona_id:
+        problem = f"“{draft.key}” is here twice."
+        return ContactRefused(index, problem, type=draft.type, contact_id=contact.pk)
+    return ContactTaken(index, draft.type, draft.key, owner.persona_id, owner.persona.name, contact.pk)
+
+
+def _normalised(draft: ContactDraft, *, index: int, country: str, contact_id: int | None = None) -> str:
+    if draft.type not in ContactType.values:
+        problem = f"“{draft.type}” is no type of contact. The types are: {', '.join(ContactType.values)}."
+        raise ContactRefused(index, problem, "type", draft.type, contact_id)
+    try:
+        return normalise(draft.type, draft.key, country=country)
+    except ContactKeyInvalid as error:
+        raise ContactRefused(index, str(error), type=draft.type, contact_id=contact_id) from None
 
 
 def _add_contacts(persona: Persona, drafts: Sequence[ContactDraft], *, country: str) -> list[Change]:
     """Adds the contacts that the persona does not have yet; one that it has is no error."""
-    changes = []
+    changes: list[Change] = []
     if len(drafts) > MAX_CONTACTS:
         raise ContactRefused(MAX_CONTACTS, f"at most {MAX_CONTACTS} contacts at a time.")
     for index, draft in enumerate(drafts):
-        if draft.type not in ContactType.values:
-            problem = f"“{draft.type}” is no type of contact. The types are: {', '.join(ContactType.values)}."
-            raise ContactRefused(index, problem, "type", draft.type)
-        try:
-            normalized = normalise(draft.type, draft.key, country=country)
-        except ContactKeyInvalid as error:
-            raise ContactRefused(index, str(error), type=draft.type) from None
+        normalized = _normalised(draft, index=index, country=country)
         key = {"workspace_id": persona.workspace_id, "type": draft.type, "normalized": normalized}
         owner = Contact.objects.filter(**key).select_related("persona").first()
         if owner is None:
@@ -290,4 +348,6 @@ def _add_contacts(persona: Persona, drafts: Sequence[ContactDraft], *, country: 
                 changes.append((f"contact:{draft.type}", "", normalized))
         if owner is not None and owner.persona_id != persona.pk:
             raise ContactTaken(index, draft.type, draft.key, owner.persona_id, owner.persona.name)
+    if changes and persona.contacts.count() > MAX_CONTACTS:
+        raise ContactRefused(len(drafts) - 1, f"a persona has at most {MAX_CONTACTS} contacts.")
     return changes

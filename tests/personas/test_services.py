@@ -211,6 +211,97 @@ def test_a_contact_is_changed_to_nobody_elses(workspace: Workspace) -> None:
     assert Contact.objects.get(pk=hers.pk).normalized == "+628123456789"
 
 
+def test_a_contact_changes_its_type_and_its_label(workspace: Workspace) -> None:
+    persona = _add(workspace, "Peter", PHONE)
+    contact = persona.contacts.get()
+
+    update_persona(
+        workspace=workspace,
+        persona_id=persona.pk,
+        changed_contacts={contact.pk: ContactDraft("whatsapp", PHONE.key, "Work")},
+        cause=CAUSE,
+    )
+
+    assert Contact.objects.values_list("pk", "type", "key", "normalized", "label").get() == (
+        contact.pk, "whatsapp", "0812 3456 789", "+628123456789", "Work",
+    )  # fmt: skip
+    assert _changes()[2:] == [
+        ("contact:phone", "+628123456789", ""),
+        ("contact:whatsapp", "", "+628123456789"),
+        ("contact_label:whatsapp:+628123456789", "Home", "Work"),
+    ]
+
+
+def test_a_label_alone_changes_without_the_address_being_read_again(workspace: Workspace) -> None:
+    persona = _add(workspace, "Peter", PHONE)
+    contact = persona.contacts.get()
+    Workspace.objects.filter(pk=workspace.pk).update(country="DE")
+    workspace.refresh_from_db()
+
+    update_persona(
+        workspace=workspace,
+        persona_id=persona.pk,
+        changed_contacts={contact.pk: ContactDraft("phone", PHONE.key, "Work")},
+        cause=CAUSE,
+    )
+
+    assert Contact.objects.values_list("normalized", "label").get() == ("+628123456789", "Work")
+    assert _changes()[2:] == [("contact_label:phone:+628123456789", "Home", "Work")]
+
+
+def test_the_label_of_a_contact_taken_away_is_in_history(workspace: Workspace) -> None:
+    persona = _add(workspace, "Peter", PHONE)
+    contact = persona.contacts.get()
+
+    update_persona(workspace=workspace, persona_id=persona.pk, changed_contacts={contact.pk: None}, cause=CAUSE)
+
+    assert _changes()[2:] == [
+        ("contact_label:phone:+628123456789", "Home", ""),
+        ("contact:phone", "+628123456789", ""),
+    ]
+
+
+def test_a_contact_may_take_the_address_that_another_gives_up(workspace: Workspace) -> None:
+    persona = _add(workspace, "Peter", ContactDraft("email", "old@example.org"), PHONE)
+    email, phone = persona.contacts.order_by("id")
+
+    update_persona(
+        workspace=workspace,
+        persona_id=persona.pk,
+        changed_contacts={email.pk: ContactDraft("phone", PHONE.key), phone.pk: None},
+        cause=CAUSE,
+    )
+
+    assert list(persona.contacts.values_list("pk", "normalized")) == [(email.pk, "+628123456789")]
+
+
+def test_a_contact_is_not_changed_to_another_of_the_same_persona(workspace: Workspace) -> None:
+    persona = _add(workspace, "Peter", PHONE, ContactDraft("phone", "08129999999"))
+    second = persona.contacts.get(normalized="+628129999999")
+
+    with pytest.raises(ContactRefused) as refused:
+        update_persona(
+            workspace=workspace, persona_id=persona.pk, changed_contacts={second.pk: "+628123456789"}, cause=CAUSE
+        )
+
+    assert (refused.value.contact_id, refused.value.problem) == (second.pk, "“+628123456789” is here twice.")
+
+
+def test_a_persona_has_at_most_fifty_contacts_in_total(workspace: Workspace) -> None:
+    drafts = [ContactDraft("other", f"Locker {number}") for number in range(51)]
+    persona = _add(workspace, "Peter", *drafts[:49])
+    update_persona(workspace=workspace, persona_id=persona.pk, contacts=drafts[:50], cause=CAUSE)
+
+    with pytest.raises(ContactRefused):
+        update_persona(workspace=workspace, persona_id=persona.pk, contacts=drafts[50:], cause=CAUSE)
+    first = persona.contacts.earliest("id")
+    update_persona(
+        workspace=workspace, persona_id=persona.pk, changed_contacts={first.pk: None}, contacts=drafts[50:], cause=CAUSE
+    )
+
+    assert persona.contacts.count() == 50
+
+
 def test_a_persona_elsewhere_is_neither_read_nor_changed_nor_deleted(
     workspace: Workspace, other_workspace: Workspace
 ) -> None:
