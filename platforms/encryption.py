@@ -19,7 +19,7 @@ from raven_admin.errors import RavenError
 
 @dataclass(eq=False)
 class SecretUnreadable(RavenError):
-    """The stored credential can't be decrypted: its key is no longer in ENCRYPTION_KEYS. Type the credential in again."""
+    """The stored credential can't be decrypted: its key is no longer in ENCRYPTION_KEYS. Type it in again."""
 
     code: ClassVar[str] = "secret_unreadable"
 

@@ -81,7 +81,8 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
     show = (
         "import json; from raven_admin import settings as s; d = s.DATABASES['default']; print(json.dumps([s.DEBUG,"
         " s.SECRET_KEY, s.TOKEN_PEPPERS, s.ENCRYPTION_KEYS, s.BASE_URL, s.BIND_ADDRESS, s.PORT, s.ALLOWED_HOSTS,"
-        " s.TRUSTED_PROXY_COUNT, s.ALLOWED_PRIVATE_ADDRESSES, d['PASSWORD'], d['NAME'], d['PORT'], s.EMAIL_HOST, s.DEFAULT_REQUESTS_PER_MINUTE, s.REQUEST_LOG_DAYS,"
+        " s.TRUSTED_PROXY_COUNT, s.ALLOWED_PRIVATE_ADDRESSES,"
+        " d['PASSWORD'], d['NAME'], d['PORT'], s.EMAIL_HOST, s.DEFAULT_REQUESTS_PER_MINUTE, s.REQUEST_LOG_DAYS,"
         " s.DEMO_ADMIN_USERNAME, s.DEMO_ADMIN_PASSWORD, s.LOGGING['root']['level']]))"
     )
 

@@ -1,0 +1,338 @@
+"""The one way out: every call to a platform is checked where it is connected to, bounded, and written down masked.
+
+An exchange never raises: what happened is part of it, and each platform's own file says what that means. The library
+refuses private addresses after looking the name up, so a name that answers differently the second time gains nothing.
+"""
+
+import ipaddress
+import logging
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, ClassVar
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+import requests
+import urllib3
+from django.conf import settings
+from django.utils.translation import gettext as _
+from requests.adapters import HTTPAdapter
+from requests_hardened import Config, HTTPSession
+from requests_hardened.ip_filter import InvalidIPAddress
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+
+from raven_admin.errors import RavenError
+from tokens.secrets import mask_hidden_tokens
+
+CONNECT_TIMEOUT_S = 5.0
+DEADLINE_S = 20.0
+"""Of a whole exchange, however slowly its bytes drip in."""
+MAX_ANSWER_BYTES = 1024 * 1024
+MASK = "••••"
+USER_AGENT = "Raven-Admin"
+_HTTPS_PORT = 443
+_LOWEST_FREE_PORT = 1024
+_SECRET_HEADERS = frozenset({"authorization", "api_access_token", "cookie", "set-cookie"})
+
+
+@dataclass(eq=False)
+class AddressRefused(RavenError):
+    """{address} can't be connected to: {rule}"""
+
+    code: ClassVar[str] = "address_refused"
+    address: str
+    rule: str
+
+
+class Failure(StrEnum):
+    """Why there is no answer to read."""
+
+    ADDRESS = "address"
+    """It may not be connected to."""
+    NOT_SENT = "not_sent"
+    """Nothing reached the platform: it can safely be tried again."""
+    NO_ANSWER = "no_answer"
+    """It was sent, and whether it was received nobody knows."""
+    TOO_LARGE = "too_large"
+    """The answer was longer than is read; it was received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    secrets: tuple[str, ...] = ()
+    """What is masked wherever it stands in what is written down."""
+
+    @property
+    def shown_headers(self) -> dict[str, str]:
+        return {
+            name: MASK if name.lower() in _SECRET_HEADERS else masked(value, self.secrets)
+            for name, value in self.headers.items()
+        }
+
+    @property
+    def shown_body(self) -> str:
+        return masked((self.body or b"").decode(errors="replace"), self.secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request, masked, and what came back: `status` is None when nothing did, and `failure` says why."""
+
+    method: str
+    url: str
+    request_headers: Mapping[str, str]
+    request_body: str
+    status: int | None
+    headers: Mapping[str, str]
+    """Of the answer; names in lower case."""
+    body: str
+    duration_ms: float
+    failure: Failure | None = None
+    problem: str = ""
+    """What went wrong on the way, as a sentence."""
+
+    def json(self) -> Any:
+        """The answer's value; None when it is no JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            return None
+
+
+def exchange(request: Request, *, deadline_s: float = DEADLINE_S) -> Exchange:
+    """What happened to `request`; it has been sent at most once."""
+    begun = time.monotonic()
+    status, headers, body = None, {}, b""
+    failure, problem = None, ""
+    try:
+        check_address(request.url)
+        with _Watch(deadline_s) as watch:
+            try:
+                with _session().request(
+                    request.method, request.url, headers={"User-Agent": USER_AGENT, **request.headers},
+                    data=request.body, timeout=(min(CONNECT_TIMEOUT_S, deadline_s), deadline_s), stream=True,
+                    allow_redirects=False,
+                ) as answer:  # fmt: skip
+                    body = _read(answer)
+                    if watch.is_over:  # cut short, an answer without a length looks complete
+                        raise TimeoutError
+                    status = answer.status_code
+                    headers = {name.lower(): masked(value, request.secrets) for name, value in answer.headers.items()}
+            except _AnswerTooLarge:
+                failure = Failure.TOO_LARGE
+                problem = _("The answer is longer than %(size)d KiB.") % {"size": MAX_ANSWER_BYTES // 1024}
+            except InvalidIPAddress as refused:
+                failure, problem = Failure.ADDRESS, str(_refused(request.url, refused.args[0]))
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                failure = Failure.NO_ANSWER if watch.was_sent else Failure.NOT_SENT
+                problem = _problem(error, watch, deadline_s)
+    except AddressRefused as refused:
+        failure, problem = Failure.ADDRESS, str(refused)
+    return Exchange(
+        method=request.method,
+        url=masked(request.url, request.secrets),
+        request_headers=request.shown_headers,
+        request_body=request.shown_body,
+        status=status,
+        headers=headers,
+        body=masked(body.decode(errors="replace"), request.secrets),
+        duration_ms=round((time.monotonic() - begun) * 1000, 1),
+        failure=failure,
+        problem=problem,
+    )
+
+
+def check_address(url: str) -> None:
+    """Raises AddressRefused for what can be told from the address alone; names are looked up later."""
+    try:
+        parts = urlsplit(url)
+        port = _port(parts)
+    except ValueError:
+        raise AddressRefused(url, _("it is not an address, as https://api.example.org/.")) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise AddressRefused(url, _("it must begin with https:// and a host."))
+    if parts.username is not None or parts.password is not None:
+        raise AddressRefused(parts.hostname, _("a user name or password in an address is sent and kept in the open."))
+    if is_exception(url):
+        return
+    try:
+        address = ipaddress.ip_address(parts.hostname)
+    except ValueError:
+        pass
+    else:
+        if not address.is_global:
+            raise _refused(url, address)
+    if parts.scheme == "http":
+        raise AddressRefused(url, _("plain http shows the credential to everybody on the way; use https."))
+    if port != _HTTPS_PORT and port < _LOWEST_FREE_PORT:
+        raise AddressRefused(
+            url, _("port %(port)d belongs to another service; 443 and those from 1024 on are open.") % {"port": port}
+        )
+
+
+def is_exception(url: str) -> bool:
+    """Whether settings.ALLOWED_PRIVATE_ADDRESSES names exactly this host and port."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{_port(parts)}" in settings.ALLOWED_PRIVATE_ADDRESSES
+
+
+def masked(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, MASK)
+    return mask_hidden_tokens(text)
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (80 if parts.scheme == "http" else _HTTPS_PORT)
+
+
+def _refused(url: str, address: Any) -> AddressRefused:
+    """Names the rule by which `address` is refused."""
+    if address.is_loopback:
+        rule = _("it is this machine itself (loopback).")
+    elif address.is_link_local:
+        rule = _("it is a link-local address, as the metadata service of a cloud has.")
+    elif address.is_multicast:
+        rule = _("it is a multicast address.")
+    elif address.is_private:
+        rule = _("it is a private address, inside the own network.")
+    else:
+        rule = _("it is an address for special use.")
+    shown = urlsplit(url).netloc
+    exception = _("Who runs this server can allow it in ALLOWED_PRIVATE_ADDRESSES.")
+    return AddressRefused(f"{shown} ({address})" if str(address) not in shown else shown, f"{rule} {exception}")
+
+
+def _problem(error: Exception, watch: "_Watch", deadline_s: float) -> str:
+    if watch.is_over or isinstance(error, (requests.Timeout, TimeoutError)):
+        if not watch.was_sent:
+            return _("No connection within %(seconds)g seconds.") % {"seconds": min(CONNECT_TIMEOUT_S, deadline_s)}
+        return _("No complete answer within %(seconds)g seconds.") % {"seconds": deadline_s}
+    if watch.was_sent:
+        return _("The connection broke before the answer was complete.")
+    if isinstance(error, requests.exceptions.SSLError):
+        return _("No trusted connection: the certificate or the TLS version is not accepted.")
+    if "resolve" in str(error).lower() or "getaddrinfo" in str(error):
+        return _("There is no such host name, or it can't be looked up now.")
+    return _("Nothing listens there: the connection was refused.")
+
+
+# ------------------------------------------------------------------------------------------ the library, watched over
+class _AnswerTooLarge(Exception):
+    pass
+
+
+def _read(answer: requests.Response) -> bytes:
+    body = b""
+    for piece in answer.iter_content(64 * 1024):
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise _AnswerTooLarge
+    return body
+
+
+_under_way = threading.local()
+
+
+class _Watch:
+    """Knows of this thread's exchange whether anything was sent, and ends it at its deadline."""
+
+    def __init__(self, deadline_s: float) -> None:
+        self.was_sent = False
+        self.is_over = False
+        self.connection: urllib3.connection.HTTPConnection | None = None
+        self._timer = threading.Timer(deadline_s, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> "_Watch":
+        _under_way.watch = self
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        _under_way.watch = None
+
+    def _end(self) -> None:
+        self.is_over = True
+        sock = self.connection.sock if self.connection is not None else None
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it is closed already
+                logging.getLogger(__name__).debug("the connection had ended by itself")
+
+
+class _Watched:
+    """A connection that tells the watch of its thread when it begins to send."""
+
+    def send(self, data: Any) -> None:
+        watch: _Watch | None = getattr(_under_way, "watch", None)
+        if watch is not None:
+            watch.connection = self  # type: ignore[assignment]
+            if self.sock is None:  # type: ignore[attr-defined]
+                self.connect()  # type: ignore[attr-defined]
+            watch.was_sent = True
+        super().send(data)  # type: ignore[misc]
+
+
+class _HTTPConnection(_Watched, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_Watched, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class _Adapter(IPFilterAdapter):  # type: ignore[misc]
+    """Refuses private addresses, but for the exact exceptions of the settings."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
+    ) -> Any:
+        if is_exception(request.url or ""):
+            return HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
+        return super().build_connection_pool_key_attributes(request, verify, cert)
+
+
+_sessions = threading.local()
+
+
+def _session() -> requests.Session:
+    """This thread's own: connections stay open between calls, and nothing else does, so no cookie and no `.netrc`."""
+    session: requests.Session | None = getattr(_sessions, "session", None)
+    if session is None:
+        config = Config(
+            ip_filter_enable=True, ip_filter_allow_loopback_ips=False, never_redirect=True, default_timeout=(5, 20)
+        )
+        session = HTTPSession(config)
+        session.trust_env = False
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.headers.update({"Accept-Encoding": "identity"})
+        session.mount("http://", _Adapter(is_https_proto=False))
+        session.mount("https://", _Adapter(is_https_proto=True))
+        _sessions.session = session
+    return session

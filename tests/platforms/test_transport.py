@@ -1,0 +1,173 @@
+"""What leaves: over real sockets, to servers that are slow, silent, endless or forbidden."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from platforms import transport
+from platforms.transport import MASK, AddressRefused, Failure, Request, check_address, exchange
+
+Answering = Callable[[socket.socket], None]
+
+
+@pytest.fixture
+def serving(settings: Any) -> Callable[[Answering], Any]:
+    """A server that treats its one connection as the test says; its address is an exception of the settings."""
+
+    @contextmanager
+    def starting(answering: Answering) -> Iterator[str]:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            settings.ALLOWED_PRIVATE_ADDRESSES = [f"127.0.0.1:{port}"]
+
+            def serve() -> None:
+                connection, _address = listening.accept()
+                with connection:
+                    connection.recv(65536)
+                    answering(connection)
+
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            yield f"http://127.0.0.1:{port}/contacts?key=hush"
+            thread.join(10)
+
+    return starting
+
+
+def ok(connection: socket.socket) -> None:
+    connection.sendall(
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=hush\r\nX-Ray: 1\r\nContent-Length: 17\r\n\r\n" + b'{"key": "hush!" }'
+    )
+
+
+def test_exchange_shows_what_was_sent_and_answered_without_secrets(serving: Any) -> None:
+    with serving(ok) as url:
+        done = exchange(
+            Request("POST", url, {"Authorization": "Bearer hush", "X-Note": "is hush"}, b'{"a": "hush"}', ("hush",))
+        )
+
+    assert (done.status, done.failure, done.problem) == (200, None, "")
+    assert done.url.endswith(f"?key={MASK}")
+    assert done.request_headers == {"Authorization": MASK, "X-Note": f"is {MASK}"}
+    assert done.request_body == f'{{"a": "{MASK}"}}'
+    assert done.json() == {"key": f"{MASK}!"}
+    assert done.headers["x-ray"] == "1"
+    assert "hush" not in repr(done)
+
+
+def test_redirect_is_answered_and_not_followed(serving: Any) -> None:
+    def redirect(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(redirect) as url:
+        assert exchange(Request("GET", url)).status == 302
+
+
+def drip(connection: socket.socket) -> None:
+    """A header that never ends, one character at a time: each arrives long before any timeout of a single read."""
+    try:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for _ in range(200):
+            connection.sendall(b"a")
+            threading.Event().wait(0.02)
+    except OSError:
+        return
+
+
+def drip_body(connection: socket.socket) -> None:
+    try:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(200):
+            connection.sendall(b"a")
+            threading.Event().wait(0.02)
+    except OSError:
+        return
+
+
+@pytest.mark.parametrize("dripping", [drip, drip_body])
+def test_answer_that_drips_in_is_given_up_at_the_deadline(serving: Any, dripping: Answering) -> None:
+    with serving(dripping) as url:
+        done = exchange(Request("GET", url), deadline_s=0.3)
+
+    assert (done.status, done.failure) == (None, Failure.NO_ANSWER)
+    assert done.problem == "No complete answer within 0.3 seconds."
+
+
+def test_connection_closed_half_way_is_no_answer(serving: Any) -> None:
+    with serving(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal")) as url:
+        done = exchange(Request("POST", url, body=b"{}"))
+
+    assert (done.status, done.failure) == (None, Failure.NO_ANSWER)
+    assert done.problem == "The connection broke before the answer was complete."
+
+
+def test_answer_without_an_end_is_cut(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 100_000)
+
+    def endless(connection: socket.socket) -> None:
+        try:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                connection.sendall(b"a" * 65536)
+        except OSError:
+            return
+
+    with serving(endless) as url:
+        assert exchange(Request("GET", url)).failure == Failure.TOO_LARGE
+
+
+def test_nothing_listening_means_that_nothing_was_sent(settings: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    settings.ALLOWED_PRIVATE_ADDRESSES = [address]
+
+    done = exchange(Request("POST", f"http://{address}/", body=b"{}"))
+
+    assert (done.failure, done.problem) == (
+        Failure.NOT_SENT,
+        "Nothing listens there: the connection was refused.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("https://127.0.0.1/", "loopback"),
+        ("https://[::1]/", "loopback"),
+        ("https://10.0.0.5/", "private"),
+        ("https://[fd00::1]/", "private"),
+        ("https://169.254.169.254/latest/meta-data/", "metadata"),
+        ("https://0.0.0.0/", "private"),
+        ("https://100.64.0.1/", "special use"),
+        ("https://localhost/", "loopback"),
+        ("https://2130706433/", "loopback"),
+        ("https://0x7f.1/", "loopback"),
+        ("http://api.example.org/", "plain http"),
+        ("https://api.example.org:25/", "port 25"),
+        ("https://user:pass@api.example.org/", "in an address"),
+        ("ftp://api.example.org/", "must begin with https://"),
+        ("https:///nowhere", "must begin with https://"),
+        ("https://[nonsense/", "not an address"),
+    ],
+)
+def test_forbidden_address_is_refused_with_the_rule(settings: Any, url: str, rule: str) -> None:
+    settings.ALLOWED_PRIVATE_ADDRESSES = []
+
+    done = exchange(Request("GET", url))
+
+    assert (done.status, done.failure) == (None, Failure.ADDRESS)
+    assert rule in done.problem
+
+
+def test_exception_is_exact(settings: Any) -> None:
+    settings.ALLOWED_PRIVATE_ADDRESSES = ["127.0.0.1:8000"]
+
+    check_address("http://127.0.0.1:8000/raven/")
+
+    for other in ("http://127.0.0.1:8001/", "http://127.0.0.2:8000/", "https://127.0.0.1/"):
+        with pytest.raises(AddressRefused):
+            check_address(other)
