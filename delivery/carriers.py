@@ -85,6 +85,7 @@ class Occurrence:
 class DeliveryDraft:
     """What a carrier wants to leave for a destination; see the fields of `Delivery`."""
 
+    because_of: Occurrence
     lane: str
     kind: str
     payload: Mapping[str, Any]
@@ -98,8 +99,11 @@ class DeliveryDraft:
 class Carrier(Protocol):
     """What knows how to reach one kind of destination."""
 
-    def route(self, destination: Destination, occurrence: Occurrence) -> Iterable[DeliveryDraft]:
-        """What must leave for `destination` because of `occurrence`; in the transaction of the change, so no calls."""
+    def route(self, destination: Destination, occurrences: Sequence[Occurrence]) -> Iterable[DeliveryDraft]:
+        """What must leave for `destination` because of `occurrences`, in their order.
+
+        In the transaction of the change, so no calls; an import announces hundreds of people at once.
+        """
         ...
 
     def carry(self, parcel: "Parcel") -> Outcome:

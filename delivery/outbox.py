@@ -2,14 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from delivery.carriers import DeliveryDraft, Occurrence, carrier_of
 from delivery.models import BookEntry, Delivery, Destination
 from delivery.states import State
+from raven_admin.statements import Statement
 
 PERSONAS, MESSAGES, TOKENS, EVENTS = "carries_personas", "carries_messages", "carries_tokens", "carries_events"
 """What a destination may carry; `announce` asks those only that carry what happened."""
+
+
+_IS_CARRIED = {
+    what: Statement(
+        f"SELECT 1 FROM delivery_destination WHERE workspace_id = %s AND removed_at IS NULL AND {what} LIMIT 1"  # noqa: S608
+    )
+    for what in (PERSONAS, MESSAGES, TOKENS, EVENTS)
+}
 
 
 def announce(occurrences: Sequence[Occurrence], *, to: str) -> list[Delivery]:
@@ -18,44 +26,41 @@ def announce(occurrences: Sequence[Occurrence], *, to: str) -> list[Delivery]:
     `to` is one of PERSONAS, MESSAGES, TOKENS, EVENTS. Part of the caller's transaction. A destination is not told what
     came from it.
     """
-    if not occurrences:
+    # Most workspaces are connected to nothing, and pay for no more than this.
+    if not occurrences or _IS_CARRIED[to].row(occurrences[0].workspace_id) is None:
         return []
-    destinations = list(
-        Destination.objects.filter(workspace=occurrences[0].workspace_id, removed_at=None, **{to: True}).order_by("id")
-    )
-    return [
-        delivery
-        for destination in destinations
-        for occurrence in occurrences
-        if occurrence.came_from != destination.pk
-        for delivery in post(destination, carrier_of(destination).route(destination, occurrence), because_of=occurrence)
-    ]
+    destinations = Destination.objects.filter(workspace=occurrences[0].workspace_id, removed_at=None, **{to: True})
+    posted: list[Delivery] = []
+    for destination in destinations.order_by("id"):
+        news = [occurrence for occurrence in occurrences if occurrence.came_from != destination.pk]
+        posted += post(destination, carrier_of(destination).route(destination, news))
+    return posted
 
 
-def post(
-    destination: Destination, drafts: Iterable[DeliveryDraft], *, because_of: Occurrence, due_at: datetime | None = None
-) -> list[Delivery]:
+def post(destination: Destination, drafts: Iterable[DeliveryDraft]) -> list[Delivery]:
     """These deliveries wait for `destination`, in this order."""
     posted = Delivery.objects.bulk_create(
-        Delivery(
-            workspace_id=destination.workspace_id,
-            destination=destination,
-            lane=draft.lane,
-            kind=draft.kind,
-            merge=draft.merge,
-            persona_id=draft.persona_id,
-            recipient_id=draft.recipient_id,
-            token_id=draft.token_id,
-            fields=list(draft.fields),
-            payload=dict(draft.payload),
-            actor_label=because_of.actor_label,
-            request_id=because_of.request_id,
-            change_ids=list(because_of.change_ids),
-            due_at=due_at or because_of.at,
-            since=because_of.at,
-            created_at=because_of.at,
-        )
-        for draft in drafts
+        [
+            Delivery(
+                workspace_id=destination.workspace_id,
+                destination=destination,
+                lane=draft.lane,
+                kind=draft.kind,
+                merge=draft.merge,
+                persona_id=draft.persona_id,
+                recipient_id=draft.recipient_id,
+                token_id=draft.token_id,
+                fields=list(draft.fields),
+                payload=dict(draft.payload),
+                actor_label=draft.because_of.actor_label,
+                request_id=draft.because_of.request_id,
+                change_ids=list(draft.because_of.change_ids),
+                due_at=draft.because_of.at,
+                since=draft.because_of.at,
+                created_at=draft.because_of.at,
+            )
+            for draft in drafts
+        ]
     )
     enter_created(posted)
     return posted
