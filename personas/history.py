@@ -1,10 +1,12 @@
 """Who changed what about a persona: one row a field, and one event for whoever follows along."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from delivery import events
+from delivery import events, outbox
+from delivery.carriers import Occurrence
 from personas.models import Origin, Persona, PersonaChange
 
 Change = tuple[str, str, str]
@@ -20,6 +22,8 @@ class Cause:
     at: datetime
     request_id: str = ""
     operation_id: int | None = None
+    came_from: int | None = None
+    """The id of the destination that told us, which is not told in turn; None: nobody did."""
 
 
 def label_field(type: str, normalized: str) -> str:
@@ -28,23 +32,31 @@ def label_field(type: str, normalized: str) -> str:
 
 
 def record_changes(changes_of: Sequence[tuple[Persona, Sequence[Change]]], *, cause: Cause, kind: str) -> None:
-    """The changes of these personas, all of one workspace, are history, as part of the caller's transaction."""
-    PersonaChange.objects.bulk_create(
-        PersonaChange(
-            workspace_id=persona.workspace_id,
-            persona=persona,
-            field=field,
-            old=old,
-            new=new,
-            origin=cause.origin,
-            actor_label=cause.actor_label,
-            request_id=cause.request_id,
-            operation_id=cause.operation_id,
-            happened_at=cause.at,
-        )
-        for persona, changes in changes_of
-        for field, old, new in changes
+    """The changes of these personas, all of one workspace, are history and leave for whatever is connected.
+
+    As part of the caller's transaction.
+    """
+    recorded = PersonaChange.objects.bulk_create(
+        [
+            PersonaChange(
+                workspace_id=persona.workspace_id,
+                persona=persona,
+                field=field,
+                old=old,
+                new=new,
+                origin=cause.origin,
+                actor_label=cause.actor_label,
+                request_id=cause.request_id,
+                operation_id=cause.operation_id,
+                happened_at=cause.at,
+            )
+            for persona, changes in changes_of
+            for field, old, new in changes
+        ]
     )
+    ids_of: dict[int, list[int]] = {}
+    for change in recorded:
+        ids_of.setdefault(change.persona_id, []).append(change.pk)
     if changes_of:
         events.record_all(
             workspace_id=changes_of[0][0].workspace_id,
@@ -55,3 +67,46 @@ def record_changes(changes_of: Sequence[tuple[Persona, Sequence[Change]]], *, ca
             ],
             at=cause.at,
         )
+        outbox.announce(
+            [
+                _occurrence(persona.workspace_id, persona.pk, kind, cause, changes, ids_of.get(persona.pk, ()))
+                for persona, changes in changes_of
+            ],
+            to=outbox.PERSONAS,
+        )
+
+
+def record_deletion(persona: Persona, *, cause: Cause, merged_into: int | None = None) -> None:
+    """That the persona goes is told to whoever follows along and leaves for whatever is connected.
+
+    To be called while it is still there, as part of the caller's transaction.
+    """
+    data: dict[str, Any] = {"persona": persona.pk}
+    if merged_into is not None:
+        data["merged_into"] = merged_into
+    events.record(workspace_id=persona.workspace_id, kind="persona.deleted", data=data, at=cause.at)
+    gone = _occurrence(persona.workspace_id, persona.pk, "persona.deleted", cause, data=data)
+    outbox.announce([gone], to=outbox.PERSONAS)
+
+
+def _occurrence(
+    workspace_id: int,
+    persona_id: int,
+    kind: str,
+    cause: Cause,
+    changes: Sequence[Change] = (),
+    change_ids: Sequence[int] = (),
+    data: Mapping[str, Any] | None = None,
+) -> Occurrence:
+    return Occurrence(
+        workspace_id=workspace_id,
+        kind=kind,
+        subject_id=persona_id,
+        at=cause.at,
+        actor_label=cause.actor_label,
+        request_id=cause.request_id,
+        changes=changes,
+        change_ids=change_ids,
+        data=data or {},
+        came_from=cause.came_from,
+    )

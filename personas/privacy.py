@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from delivery import events
-from personas.history import Cause
+from personas.history import Cause, record_deletion
 from personas.models import DeletionReceipt, OperationRow, Persona
 
 COUNTED_AT_MOST = 10_000
@@ -82,8 +81,6 @@ def erase(persona: Persona, *, cause: Cause) -> DeletionReceipt:
     OperationRow.objects.filter(persona=persona).update(
         persona_name="", values={}, differences=[], problems=[], before=None
     )
+    record_deletion(persona, cause=cause)
     persona.delete()
-    events.record(
-        workspace_id=receipt.workspace_id, kind="persona.deleted", data={"persona": receipt.persona_id}, at=cause.at
-    )
     return receipt
