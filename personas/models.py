@@ -151,6 +151,8 @@ class PersonaChange(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = _("change")
+        verbose_name_plural = _("changes")
         indexes = [
             models.Index(fields=["persona", "-id"], name="personachange_newest"),
             models.Index(fields=["workspace", "-id"], name="personachange_of_workspace"),
@@ -307,6 +309,8 @@ class DeletionReceipt(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = _("receipt")
+        verbose_name_plural = _("deleted personas")
         indexes = [models.Index(fields=["workspace", "-id"], name="deletionreceipt_newest")]
 
     def __str__(self) -> str:
@@ -321,6 +325,7 @@ class Operation(models.Model):
         SET_ATTRIBUTE = "set_attribute", _("Set an attribute")
         MERGE = "merge", _("Merge")
         DELETE = "delete", _("Delete")
+        CONVERT = "convert", _("Change the type of an attribute")
 
     class State(models.TextChoices):
         PREPARING = "preparing", _("Reading")
@@ -357,6 +362,8 @@ class Operation(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     carried_out_at = models.DateTimeField(null=True)
     undone_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True)
+    """From then on nothing is left of what undoing it would need."""
 
     class Meta:
         ordering = ["-id"]

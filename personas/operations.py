@@ -74,6 +74,8 @@ class OperationKind(Protocol):
     """Of the changes in people's history."""
     write_action: Action
     """What a person must be allowed to begin, carry out or undo it."""
+    undoable_for: timedelta
+    """How long what undoing needs is kept; at most UNDOABLE_FOR."""
 
     def prepare(self, operation: Operation, *, after: OperationRow | None) -> Iterator[Sequence[OperationRow]]:
         """Yields the rows that come after `after` (None: all), unsaved and numbered upwards, some hundred at a time.
@@ -171,8 +173,9 @@ def can_be_undone(operation: Operation, *, at: datetime) -> bool:
     """Whether something of it was carried out that is neither undone nor too long ago."""
     return (
         operation.state in (State.DONE, State.CANCELLED, State.FAILED)
+        and operation.erased_at is None
         and operation.carried_out_at is not None
-        and at < operation.carried_out_at + UNDOABLE_FOR
+        and at < operation.carried_out_at + kind_of(operation).undoable_for
         and count_of(operation, actions=WORK, states=[RowState.DONE]) > 0
     )
 
