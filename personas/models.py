@@ -139,8 +139,8 @@ class PersonaChange(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     persona = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="changes", db_index=False)
     field = models.CharField(max_length=100)
-    """`name`, `gender`, `birthday`, `notes`, `attribute:<key>`, `contact:<type>`, `contact_label:<type>:<key>`, or
-    `created`."""
+    """`name`, `gender`, `birthday`, `notes`, `attribute:<key>`, `contact:<type>`, `contact_label:<type>:<key>`,
+    `created`, `merged` or `merge_undone`."""
     old = models.TextField(blank=True)
     new = models.TextField(blank=True)
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.TOKEN)
@@ -171,7 +171,8 @@ class PersonaChange(models.Model):
             return gettext("Label of %(address)s") % {"address": detail.partition(":")[2]}
         if kind == "attribute":
             return detail
-        return {"created": gettext("Added as"), "name": gettext("Name"), "gender": gettext("Gender"),
+        return {"created": gettext("Added as"), "merged": gettext("Merged with"),
+                "merge_undone": gettext("Merge undone"), "name": gettext("Name"), "gender": gettext("Gender"),
                 "birthday": gettext("Birthday"), "notes": gettext("Notes")}.get(kind, kind)  # fmt: skip
 
 

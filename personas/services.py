@@ -13,7 +13,7 @@ from personas.attributes import parse_value
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause, Change, label_field, record_changes
 from personas.matching import ContactDraft
-from personas.models import AttributeDefinition, AttributeValue, Contact, ContactType, DeletionReceipt, Persona
+from personas.models import AttributeDefinition, AttributeValue, Contact, ContactType, DeletionReceipt, Merge, Persona
 from personas.privacy import erase
 from raven_admin.errors import RavenError
 
@@ -26,6 +26,13 @@ class PersonaNotFound(RavenError):
 
     code: ClassVar[str] = "persona_not_found"
     persona_id: int
+    merged_into: int | None = None
+    """The persona that this one is part of since a merge."""
+
+    def __str__(self) -> str:
+        if self.merged_into is None:
+            return super().__str__()
+        return f"{super().__str__()} It was merged into persona {self.merged_into}."
 
 
 @dataclass(eq=False)
@@ -187,6 +194,12 @@ def delete_persona(
         return erase(_locked(workspace.pk, persona_id, version), cause=cause)
 
 
+def persona_missing(*, workspace_id: int, persona_id: int) -> PersonaNotFound:
+    """The refusal of a persona that is not there, which says what became of it where a merge took it."""
+    merges = Merge.objects.filter(workspace=workspace_id, absorbed_id=persona_id, undone_at=None).order_by("-pk")
+    return PersonaNotFound(persona_id, merged_into=merges.values_list("kept_id", flat=True).first())
+
+
 def get_persona(*, workspace_id: int, persona_id: int, lock: bool = False) -> Persona:
     """The persona with its contacts and attributes at hand; with `lock`, nobody changes it before the transaction ends.
 
@@ -199,14 +212,14 @@ def get_persona(*, workspace_id: int, persona_id: int, lock: bool = False) -> Pe
         .first()
     )
     if found is None:
-        raise PersonaNotFound(persona_id=persona_id)
+        raise persona_missing(workspace_id=workspace_id, persona_id=persona_id)
     return found
 
 
 def _locked(workspace_id: int, persona_id: int, version: int | None) -> Persona:
     found = Persona.objects.select_for_update().filter(workspace=workspace_id, pk=persona_id).first()
     if found is None:
-        raise PersonaNotFound(persona_id=persona_id)
+        raise persona_missing(workspace_id=workspace_id, persona_id=persona_id)
     if version is not None and found.version != version:
         raise VersionConflict(current=found.version, given=version)
     return found
