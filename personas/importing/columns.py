@@ -1,0 +1,124 @@
+"""The columns of a file of people, the same in downloads, templates and uploads."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from accounts.models import Workspace
+from personas.models import AttributeDefinition, AttributeType, ContactType
+
+CLEAR = "(clear)"
+"""The word that takes a value away; an empty cell leaves it as it is."""
+SEPARATOR = "; "
+"""Between several contacts in one cell, unless it has line breaks: then those alone are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    key: str
+    """`id`, `name`, `gender`, `birthday`, `notes`, `attribute:<key>`, `contact:<type>`; `updated`, `row` and `problem`
+    are written and never read."""
+    title: str
+    hint: str
+    type: str = AttributeType.TEXT
+    width: int = 16
+
+    @property
+    def detail(self) -> str:
+        """The attribute's key or the contact's type."""
+        return self.key.partition(":")[2]
+
+    @property
+    def is_read(self) -> bool:
+        return self.key not in {"updated", "row", "problem"}
+
+
+_ALIASES = {
+    "id": ("persona id", "person id", "persona", "person"),
+    "name": ("full name", "display name"),
+    "gender": ("sex",),
+    "birthday": ("birth date", "birthdate", "date of birth", "dob"),
+    "notes": ("note", "comment", "comments", "remarks"),
+    "contact:whatsapp": ("whatsapp number", "wa"),
+    "contact:phone": ("phone number", "telephone", "mobile", "mobile number", "mobile phone", "tel"),
+    "contact:email": ("email", "email address", "e-mail address", "mail"),
+    "contact:web_chat": ("webchat",),
+}
+
+
+def columns_of(workspace: Workspace) -> list[Column]:
+    """What a file of this workspace's people has, in the order of downloads."""
+    fixed = [
+        Column("id", "ID", _("The person’s number here. Leave it empty to add somebody."), AttributeType.NUMBER, 10),
+        Column("name", _("Name"), _("Needed to add somebody."), width=28),
+        Column("gender", _("Gender"), ""),
+        Column("birthday", _("Birthday"), _("A date, or text as 1990-12-31."), AttributeType.DATE, 13),
+        Column("notes", _("Notes"), "", width=30),
+    ]
+    several = _("Several with ; between them.")
+    contacts = [
+        Column(
+            f"contact:{kind.value}", str(kind.label), f"{_contact_hint(kind, workspace)} {several}".strip(), width=22
+        )
+        for kind in ContactType
+    ]
+    taken = {_folded(column.title) for column in [*fixed, *contacts, *written_only()]}
+    definitions = AttributeDefinition.objects.filter(workspace=workspace).order_by("position", "id")
+    return [*fixed, *_attribute_columns(definitions, taken), *contacts, written_only()[0]]
+
+
+def written_only() -> list[Column]:
+    return [
+        Column("updated", _("Updated"), _("Not read."), width=20),
+        Column("row", _("Row in the file"), _("Not read."), AttributeType.NUMBER, 10),
+        Column("problem", _("Problem"), _("Not read."), width=60),
+    ]
+
+
+def matched(header: Sequence[str], columns: Iterable[Column]) -> list[str]:
+    """The key of each title, in any case; "" for one that is unknown, or that stands there a second time."""
+    known: dict[str, str] = {}
+    every = {column.key: column for column in [*columns, *written_only()]}
+    for column in every.values():
+        known.setdefault(_folded(column.title), column.key)
+    for column in every.values():
+        for name in (column.key, column.detail, *_ALIASES.get(column.key, ())):
+            known.setdefault(_folded(name), column.key)
+    found: list[str] = []
+    for title in header:
+        key = known.get(_folded(title), "") if title.strip() else ""
+        found.append("" if key in found else key)
+    return found
+
+
+def _attribute_columns(definitions: Iterable[AttributeDefinition], taken: set[str]) -> list[Column]:
+    kinds = {
+        AttributeType.NUMBER: _("A number."),
+        AttributeType.DATE: _("A date, or text as 2026-12-31."),
+        AttributeType.BOOLEAN: _("Yes or no."),
+    }
+    columns = []
+    for definition in definitions:
+        title = definition.label
+        if _folded(title) in taken:
+            title = f"{definition.label} ({definition.key})"
+        taken.add(_folded(title))
+        hint = " ".join(filter(None, [definition.hint, kinds.get(AttributeType(definition.type), "")]))
+        columns.append(Column(f"attribute:{definition.key}", title, hint, definition.type, 18))
+    return columns
+
+
+def _contact_hint(kind: ContactType, workspace: Workspace) -> str:
+    if kind in (ContactType.PHONE, ContactType.WHATSAPP):
+        return _("With its country code, as +6285174314159; without one it is read as a number of %(country)s.") % {
+            "country": workspace.country
+        }
+    return _("As name@example.org.") if kind == ContactType.EMAIL else ""
+
+
+def _folded(title: str) -> str:
+    text = unicodedata.normalize("NFKC", title).casefold()
+    return re.sub(r"[\s_]+", " ", text).strip(" *:")

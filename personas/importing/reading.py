@@ -1,0 +1,186 @@
+"""The rows of an uploaded .xlsx or .csv file. Pure computation; what they mean is not known here."""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import ClassVar
+
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, XmlError, ZipError
+
+from raven_admin.errors import RavenError
+
+MAX_BYTES = 20 * 1024 * 1024
+MAX_ROWS = 100_000
+MAX_COLUMNS = 200
+MAX_CELLS = 4_000_000
+"""Of the rectangle around all cells: calamine holds all of it, empty ones too."""
+_MAX_UNPACKED_BYTES = 600 * 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
+_LONGEST_TAG = 200
+_FILLED_CELL = re.compile(rb"""<(?:\w+:)?c\s[^>]*?\br\s*=\s*["']([A-Z]{1,3})(\d{1,7})["'][^>]*(?<!/)>""")
+
+Cell = str | int | float | bool | date | datetime | None
+Row = tuple[int, list[Cell]]
+"""Its number as the program shows it, and its cells."""
+
+
+@dataclass(eq=False)
+class FileTooLarge(RavenError):
+    """The file has {size}. A file may have {limit}: split it into several."""
+
+    code: ClassVar[str] = "import_too_large"
+    size: str
+    limit: str
+
+
+@dataclass(eq=False)
+class FileUnreadable(RavenError):
+    """The file can’t be read: {reason}"""
+
+    code: ClassVar[str] = "import_unreadable"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The first row that has anything in it, and those below. `total` counts the latter, and is None for text files."""
+
+    header: list[str]
+    rows: Iterator[Row]
+    total: int | None
+
+
+def read_table(content: bytes, *, preferred_sheet: str) -> Table:
+    """What the file holds; of several sheets `preferred_sheet`, else the first that has anything in it.
+
+    Empty rows are left out, though they count in the numbers. Raises FileTooLarge and FileUnreadable, of a text file
+    also while its rows are read.
+    """
+    if len(content) > MAX_BYTES:
+        raise FileTooLarge(_megabytes(len(content)), _megabytes(MAX_BYTES))
+    if content.startswith(b"PK"):
+        return _table_of_workbook(content, preferred_sheet)
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
+        raise FileUnreadable("it is protected by a password, or an .xls file of an old Excel. Save it as .xlsx.")
+    return _table_of_text(content)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024 / 1024:.0f} MB"
+
+
+# --------------------------------------------------------------------------------------------------- workbooks
+def _table_of_workbook(content: bytes, preferred_sheet: str) -> Table:
+    _check_extent(content)
+    try:
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        sheet = _chosen_sheet(workbook, preferred_sheet)
+    except PasswordError:
+        raise FileUnreadable("it is protected by a password. Save it without one.") from None
+    except (CalamineError, XmlError, ZipError, ValueError, OSError) as error:
+        raise FileUnreadable(f"it is damaged, or no Excel workbook ({error}).") from None
+    if sheet is None or sheet.start is None:
+        raise FileUnreadable("it is empty.")
+    rows = _numbered(map(_with_none, sheet.iter_rows()), first=sheet.start[0] + 1)
+    _number, header = next(rows)  # a sheet's area begins with a row that has something in it
+    return Table([_text(cell) for cell in header], rows, sheet.height - 1)
+
+
+def _chosen_sheet(workbook: CalamineWorkbook, preferred: str) -> CalamineSheet | None:
+    if preferred in workbook.sheet_names:
+        return workbook.get_sheet_by_name(preferred)
+    for name in workbook.sheet_names:
+        sheet = workbook.get_sheet_by_name(name)
+        if sheet.height:
+            return sheet
+    return None
+
+
+def _check_extent(content: bytes) -> None:
+    """Raises before the workbook is unpacked into memory, however small its file and however far apart its cells."""
+    unpacked = 0
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for part in archive.infolist():
+                is_sheet = part.filename.startswith("xl/worksheets/")
+                columns: set[bytes] = set()
+                last_row, before = 0, b""
+                with archive.open(part) as stream:
+                    while chunk := stream.read(_CHUNK_BYTES):
+                        unpacked += len(chunk)
+                        if unpacked > _MAX_UNPACKED_BYTES:
+                            raise FileTooLarge("too much in it when unpacked", _megabytes(_MAX_UNPACKED_BYTES))
+                        if is_sheet:
+                            found = _FILLED_CELL.findall(before + chunk)
+                            columns.update(letters for letters, _row in found)
+                            last_row = max(last_row, *(int(row) for _letters, row in found[-1:]), 0)
+                            before = chunk[-_LONGEST_TAG:]
+                _check_size(last_row, max(map(_column_number, columns), default=0))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise FileUnreadable(f"it is damaged, or no Excel workbook ({error}).") from None
+
+
+def _check_size(rows: int, columns: int) -> None:
+    if rows > MAX_ROWS + 1:
+        raise FileTooLarge(f"{rows:,} rows", f"{MAX_ROWS:,} rows below its header")
+    if columns > MAX_COLUMNS:
+        raise FileTooLarge(f"{columns:,} columns", f"{MAX_COLUMNS} columns")
+    if rows * columns > MAX_CELLS:
+        raise FileTooLarge(f"{rows:,} rows with {columns} columns", f"{MAX_CELLS:,} cells")
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - ord("A") + 1
+    return number
+
+
+def _with_none(cells: Sequence[object]) -> list[Cell]:
+    """Calamine gives "" for nothing; a time of day or a duration is text."""
+    return [None if cell == "" else cell if isinstance(cell, str | int | float | date) else str(cell) for cell in cells]
+
+
+# -------------------------------------------------------------------------------------------------- text files
+def _table_of_text(content: bytes) -> Table:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileUnreadable(
+            "it is neither an .xlsx workbook nor text in UTF-8. In Excel: Save as, “CSV UTF-8”."
+        ) from None
+    if "\0" in text[:10_000]:
+        raise FileUnreadable("it is neither an .xlsx workbook nor text in UTF-8.")
+    rows = _numbered(_records(text), first=1)
+    try:
+        _number, header = next(rows)
+    except StopIteration:
+        raise FileUnreadable("it is empty.") from None
+    return Table([_text(cell) for cell in header], rows, None)
+
+
+def _records(text: str) -> Iterator[list[Cell]]:
+    stream = io.StringIO(text, newline="")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    outside_quotes = re.sub(r'"[^"]*"', "", first)
+    delimiter = max(";,\t", key=outside_quotes.count)
+    try:
+        for count, record in enumerate(csv.reader(stream, delimiter=delimiter)):
+            _check_size(count + 1, len(record))
+            yield [cell or None for cell in record]
+    except csv.Error as error:
+        raise FileUnreadable(f"a row of it is broken ({error}).") from None
+
+
+def _numbered(rows: Iterator[list[Cell]], *, first: int) -> Iterator[Row]:
+    for number, cells in enumerate(rows, start=first):
+        if any(cell is not None and str(cell).strip() for cell in cells):
+            yield number, cells
+
+
+def _text(cell: Cell) -> str:
+    return "" if cell is None else str(cell).strip()
