@@ -8,8 +8,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Workspace
-from delivery import events
-from personas.history import Cause, Change, record_changes
+from personas.history import Cause, Change, record_changes, record_deletion
 from personas.models import (
     AttributeDefinition,
     AttributeValue,
@@ -127,6 +126,7 @@ def merge_personas(
     before: dict[str, Any] = {"kept": _rows_of(kept), "absorbed": _rows_of(absorbed)}
     changes = [("merged", "", f"{absorbed.name} (persona {absorbed.pk})"), *_apply(kept, choices)]
     changes += [(f"contact:{row['type']}", "", row["normalized"]) for row in before["absorbed"]["contacts"]]
+    record_deletion(absorbed, cause=cause, merged_into=kept.pk)
     before["last_ids"] = last_ids()
     before["moves"], before["folded"] = move_rows(source=absorbed.pk, target=kept.pk)
     before["pairs"], before["made_pairs"] = _move_pairs(kept, absorbed)
@@ -136,8 +136,6 @@ def merge_personas(
     kept.save()
     before["after"] = {"persona": row_of(kept), "attributes": _rows_of(kept)["attributes"]}
     record_changes([(kept, changes)], cause=cause, kind="persona.merged")
-    data = {"persona": absorbed_id, "merged_into": kept.pk}
-    events.record(workspace_id=workspace.pk, kind="persona.deleted", data=data, at=cause.at)
     return Merge.objects.create(
         workspace=workspace,
         kept=kept,

@@ -159,9 +159,9 @@ def test_history_and_events_say_who_was_merged(workspace: Workspace, kept: Perso
         ("contact:whatsapp", "", "+6281200000102"),
     ]
     assert [(event.kind, event.data["persona"]) for event in Event.objects.order_by("pk")] == [
-        ("persona.merged", kept.pk), ("persona.deleted", absorbed_id),
+        ("persona.deleted", absorbed_id), ("persona.merged", kept.pk),
     ]  # fmt: skip
-    assert Event.objects.latest("pk").data["merged_into"] == kept.pk
+    assert Event.objects.earliest("pk").data["merged_into"] == kept.pk
 
 
 def test_the_absorbed_one_is_not_found_and_the_answer_says_where_it_went(
