@@ -72,3 +72,18 @@ def _phone(text: str, *, key: str, country: str) -> str:
         phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "its area code is missing.",
     }
     raise ContactKeyInvalid(key=key, reason=reasons.get(possible, "no number of that length exists in its country."))
+
+
+def is_doubtful(type: str, normalized: str) -> bool:
+    """Whether a number has a length that its country uses, but no beginning that its numbering plan knows."""
+    if type not in _PHONE_TYPES:
+        return False
+    try:
+        return not phonenumbers.is_valid_number(phonenumbers.parse(normalized))
+    except phonenumbers.NumberParseException:
+        return True
+
+
+def calling_code(country: str) -> int:
+    """What numbers of `country` begin with after the plus, as 62 of ID."""
+    return phonenumbers.country_code_for_region(country)
