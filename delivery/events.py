@@ -11,19 +11,24 @@ from delivery.models import Event, EventSequence
 from raven_admin.statements import Statement
 
 MAX_PAGE = 200
-RECORDING = "INSERT INTO delivery_event (workspace_id, kind, data, happened_at)"
-"""How a statement that writes more at the same time begins to record an event; it gives these values itself."""
-_RECORD = Statement(f"{RECORDING} VALUES (%s, %s, %s, %s)")
+_RECORD = Statement("""
+    INSERT INTO delivery_event (workspace_id, kind, data, happened_at)
+    VALUES (%(workspace_id)s, %(kind)s, %(data)s, %(at)s)
+""")
 
 
 def record(*, workspace_id: int, kind: str, data: dict[str, Any], at: datetime) -> None:
     """The event is written, as part of the caller's transaction."""
-    record_all(workspace_id=workspace_id, kind=kind, data_of_each=[data], at=at)
+    _RECORD.later(**_event(workspace_id, kind, data, at))
 
 
 def record_all(*, workspace_id: int, kind: str, data_of_each: Iterable[dict[str, Any]], at: datetime) -> None:
     """An event of this kind is written for each of `data_of_each`, in that order, as `record` does."""
-    _RECORD.run_each([(workspace_id, kind, msgspec.json.encode(data).decode(), at) for data in data_of_each])
+    _RECORD.run_each([_event(workspace_id, kind, data, at) for data in data_of_each])
+
+
+def _event(workspace_id: int, kind: str, data: dict[str, Any], at: datetime) -> dict[str, Any]:
+    return {"workspace_id": workspace_id, "kind": kind, "data": msgspec.json.encode(data).decode(), "at": at}
 
 
 @transaction.atomic

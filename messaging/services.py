@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.db import connection
+import msgspec
 
 from delivery import events
 from messaging.models import Message, Topic, TopicType
@@ -167,6 +167,7 @@ def send_message(
         sender_name=found.sender_name,
         text=text,
         recipients=recipients,
+        message_id=found.message_id,
         cause=cause,
     )
 
@@ -256,6 +257,8 @@ class _Found:
     known: dict[Key, Known]
     topic_id: int | None
     """The topic with the known person of `keys`; a mass topic is not looked for."""
+    message_id: int | None
+    """The number kept for the message, so that it can be written together with all that names it; None on SQLite."""
 
 
 # One statement, because each more is a journey to the database and back. IN with one value, because SQLite would plan
@@ -269,8 +272,11 @@ _LOOK_UP_TEXT = """
      WHERE membership.workspace_id = %(workspace_id)s AND person.is_active AND person.{key_of_sender} = %(sender)s
     UNION ALL
     SELECT 'topic', NULL, NULL, NULL, id, NULL, NULL FROM messaging_topic
-     WHERE persona_id IN (SELECT persona_id FROM known)
+     WHERE persona_id = (SELECT persona_id FROM known LIMIT 1)
        AND type IN (%(topic_type)s) AND name = %(topic_name)s AND NOT type = 'mass'
+"""
+_NEXT_MESSAGE_TEXT = """
+    UNION ALL SELECT 'message', NULL, NULL, NULL, nextval('messaging_message_id_seq'), NULL, NULL
 """
 
 
@@ -279,7 +285,7 @@ def _looking_up(key_of_sender: str) -> Statement:
         database: _LOOK_UP_TEXT.format(known=known, key_of_sender=key_of_sender)
         for database, known in SELECT_KNOWN.items()
     }
-    return Statement(**texts)
+    return Statement(sqlite=texts["sqlite"], postgresql=texts["postgresql"] + _NEXT_MESSAGE_TEXT)
 
 
 _LOOK_UP_BY_NAME = _looking_up("username")
@@ -299,14 +305,14 @@ def _look_up(
     """
     if username is None and alias_id is None:
         raise UserMissing
-    rows = (_LOOK_UP_BY_ID if username is None else _LOOK_UP_BY_NAME).rows(
+    rows = (_LOOK_UP_BY_ID if username is None else _LOOK_UP_BY_NAME).rows_before(
         workspace_id=workspace_id,
         keys=as_json(keys),
         sender=alias_id if username is None else username,
         topic_type=topic.type if topic else None,
         topic_name=topic.name if topic else None,
     )
-    sender, known, topic_id = None, {}, None
+    sender, known, topic_id, message_id = None, {}, None, None
     for kind, *texts, number, persona_id, version in rows:
         if kind == "contact":
             type, normalized, name = texts
@@ -314,11 +320,13 @@ def _look_up(
         elif kind == "sender":
             first_name, last_name, username = texts
             sender = number, f"{first_name} {last_name}".strip() or username  # as User.display_name
-        else:
+        elif kind == "topic":
             topic_id = number
+        else:
+            message_id = number
     if sender is None:
         raise UserNotFound(username=username or "User Aliases")
-    return _Found(*sender, known, topic_id)
+    return _Found(*sender, known, topic_id, message_id)
 
 
 def _check_topic(topic: TopicDraft | None, anchor_id: int | None) -> None:
@@ -394,32 +402,30 @@ _COLUMNS = (
     "workspace_id", "topic_id", "direction", "sender_user_id", "sender_persona_id", "sender_name", "text", "request_id",
     "created_at",
 )  # fmt: skip
-_ADD_MESSAGE = (
-    f"INSERT INTO messaging_message ({', '.join(_COLUMNS)})"  # noqa: S608 - nothing of a caller's is in the text
-    f" VALUES ({', '.join(f'%({column})s' for column in _COLUMNS)}) RETURNING id"
+_ADD_MESSAGE_TEXT = (
+    f"INSERT INTO messaging_message ({{}}{', '.join(_COLUMNS)})"  # noqa: S608 - nothing of a caller's is in the text
+    f" VALUES ({{}}{', '.join(f'%({column})s' for column in _COLUMNS)})"
 )
-_ADD_RECIPIENT = "INSERT INTO messaging_recipient (message_id, persona_id, contact_id, state)"
-_ADD_MESSAGE_ALONE = Statement(_ADD_MESSAGE)
-_ADD_EACH_RECIPIENT = Statement(f"{_ADD_RECIPIENT} VALUES (%s, %s, %s, 'waiting')")
-_ADD_ALL = Statement(f"""
-    WITH message AS ({_ADD_MESSAGE}),
-         recipient AS (
-             {_ADD_RECIPIENT}
-             SELECT message.id, pair.persona_id, pair.contact_id, 'waiting'
-               FROM message CROSS JOIN unnest(%(personas)s::bigint[], %(contacts)s::bigint[])
-                 AS pair (persona_id, contact_id)
-         ),
-         event AS (
-             {events.RECORDING}
-             SELECT %(workspace_id)s, %(kind)s,
-                    jsonb_build_object(
-                        'message', id, 'topic', %(topic_id)s::bigint, 'request_id', %(request_id)s::text
-                    ),
-                    %(created_at)s
-               FROM message
-         )
-    SELECT id FROM message
-""")  # noqa: S608 - as above
+_ADD_MESSAGE = Statement(_ADD_MESSAGE_TEXT.format("", "") + " RETURNING id")
+_ADD_NUMBERED_MESSAGE = Statement(_ADD_MESSAGE_TEXT.format("id, ", "%(id)s, "))
+_ADD_RECIPIENTS_TEXT = """
+    INSERT INTO messaging_recipient (message_id, persona_id, contact_id, state)
+    SELECT {message}, {persona}, {contact}, 'waiting' FROM {pairs}
+"""
+_ADD_RECIPIENTS = Statement(
+    sqlite=_ADD_RECIPIENTS_TEXT.format(
+        message="%(message_id)s",
+        persona="json_extract(pair.value, '$[0]')",
+        contact="json_extract(pair.value, '$[1]')",
+        pairs="json_each(%(pairs)s) pair",
+    ),
+    postgresql=_ADD_RECIPIENTS_TEXT.format(
+        message="%(message_id)s::bigint",
+        persona="(pair.value ->> 0)::bigint",
+        contact="(pair.value ->> 1)::bigint",
+        pairs="jsonb_array_elements(%(pairs)s::jsonb) pair",
+    ),
+)
 
 
 def _add_message(
@@ -432,21 +438,24 @@ def _add_message(
     sender_name: str,
     text: str,
     recipients: Sequence[tuple[int, int]] = (),
+    message_id: int | None = None,
     cause: Cause,
 ) -> Message:
-    """The message, its recipients (persona and contact of each) and its event are stored; by PostgreSQL at once."""
+    """The message, its recipients (persona and contact of each) and its event are stored.
+
+    With a `message_id`, they wait for the end of the transaction, to be stored at once: see `Statement.later`.
+    """
     values = (
         workspace_id, topic_id, direction.value, sender_user_id, sender_persona_id, sender_name, text, cause.request_id,
         cause.at,
     )  # fmt: skip
     named = dict(zip(_COLUMNS, values, strict=True))
-    kind = _EVENT_OF[direction]
-    if connection.vendor == "postgresql":
-        personas, contacts = [persona for persona, _ in recipients], [contact for _, contact in recipients]
-        message_id = _ADD_ALL.rows(**named, personas=personas, contacts=contacts, kind=kind)[0][0]
+    if message_id is None:
+        message_id = int(_ADD_MESSAGE.rows(**named)[0][0])
     else:
-        message_id = _ADD_MESSAGE_ALONE.rows(**named)[0][0]
-        _ADD_EACH_RECIPIENT.run_each([(message_id, persona, contact) for persona, contact in recipients])
-        data = {"message": message_id, "topic": topic_id, "request_id": cause.request_id}
-        events.record(workspace_id=workspace_id, kind=kind, data=data, at=cause.at)
+        _ADD_NUMBERED_MESSAGE.later(id=message_id, **named)
+    if recipients:
+        _ADD_RECIPIENTS.later(message_id=message_id, pairs=msgspec.json.encode(recipients).decode())
+    data = {"message": message_id, "topic": topic_id, "request_id": cause.request_id}
+    events.record(workspace_id=workspace_id, kind=_EVENT_OF[direction], data=data, at=cause.at)
     return Message.from_db("default", ["id", *_COLUMNS], [message_id, *values])

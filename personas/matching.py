@@ -95,22 +95,22 @@ class Known:
     persona_version: int
 
 
-_SELECT_KNOWN = """
+_CONTACT_OF_KEY = """
     SELECT contact.type, contact.normalized, contact.id AS contact_id, persona.id AS persona_id, persona.name,
            persona.version
-      FROM {wanted} CROSS JOIN personas_contact contact JOIN personas_persona persona ON persona.id = contact.persona_id
+      FROM personas_contact contact JOIN personas_persona persona ON persona.id = contact.persona_id
      WHERE contact.workspace_id = %(workspace_id)s AND contact.type = {type} AND contact.normalized = {normalized}
 """
+# There is at most one contact of a key; said so, PostgreSQL asks the index for each, where else it might read all.
+_EACH_IN_POSTGRESQL = """
+    SELECT known.* FROM jsonb_array_elements(%(keys)s::jsonb) wanted CROSS JOIN LATERAL ({contact} LIMIT 1) known
+"""
 SELECT_KNOWN = {
-    "sqlite": _SELECT_KNOWN.format(
-        wanted="json_each(%(keys)s) wanted",
-        type="json_extract(wanted.value, '$[0]')",
-        normalized="json_extract(wanted.value, '$[1]')",
-    ),
-    "postgresql": _SELECT_KNOWN.format(
-        wanted="jsonb_array_elements(%(keys)s::jsonb) wanted",
-        type="wanted.value ->> 0",
-        normalized="wanted.value ->> 1",
+    "sqlite": _CONTACT_OF_KEY.format(
+        type="json_extract(wanted.value, '$[0]')", normalized="json_extract(wanted.value, '$[1]')"
+    ).replace("FROM", "FROM json_each(%(keys)s) wanted CROSS JOIN"),
+    "postgresql": _EACH_IN_POSTGRESQL.format(
+        contact=_CONTACT_OF_KEY.format(type="wanted.value ->> 0", normalized="wanted.value ->> 1")
     ),
 }
 """The query that finds who is known of `keys`, by database; for statements that look for more at the same time."""

@@ -6,14 +6,20 @@ The ORM composes a query's text anew each time, which takes several times as lon
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.backends.utils import CursorWrapper
+from psycopg.pq import TransactionStatus
+
+from raven_admin.errors import RavenError
 
 Row = tuple[Any, ...]
 _NAMED = re.compile(r"%\((\w+)\)s")
@@ -38,17 +44,50 @@ class Statement:
             found: list[Row] = cursor.fetchall()
         return found
 
-    def row(self, *parameters: Any) -> Row | None:
+    def row(self, *parameters: Any, **named: Any) -> Row | None:
         """The one row that the statement gives, or None."""
-        found = self.rows(*parameters)
+        found = self.rows(*parameters, **named)
         return found[0] if found else None
 
-    def run(self, *parameters: Any) -> None:
+    def first_row(self, **named: Any) -> Row | None:
+        """`row` of a statement that begins a call, and does no harm when it is done twice.
+
+        Django asks the database whether it is still there before the first query of each request. Here the query itself
+        asks: when the connection turns out to be dead, it is sent again over a new one.
+        """
+        database: Any = connections[DEFAULT_DB_ALIAS]
+        if database.in_atomic_block or not database.health_check_enabled or database.health_check_done:
+            return self.row(**named)
+        database.health_check_done = True
+        try:
+            return self.row(**named)
+        except (OperationalError, InterfaceError):
+            database.close()
+            return self.row(**named)
+
+    def rows_before(self, **named: Any) -> list[Row]:
+        """`rows` of a statement that only reads and locks nothing: no transaction has to begin for it."""
+        with _without_begin():
+            return self.rows(**named)
+
+    def run(self, *parameters: Any, **named: Any) -> None:
         """The statement is done."""
         with _open() as cursor:
-            self._execute(cursor, parameters)
+            self._execute(cursor, named or parameters)
 
-    def run_each(self, parameters_of_each: Sequence[Sequence[Any]]) -> None:
+    def later(self, **named: Any) -> None:
+        """The statement is done when the transaction is, and before anything else is asked of the database in it.
+
+        Only for `one_transaction`, in which PostgreSQL is told all that waits as one statement; elsewhere it is done
+        at once. What a statement needs of another that waits, it has to be given: it does not see its rows.
+        """
+        transaction_at_hand = _transaction.get()
+        if transaction_at_hand is None:
+            self.run(**named)
+        else:
+            transaction_at_hand.add(self, named)
+
+    def run_each(self, parameters_of_each: Sequence[Sequence[Any] | dict[str, Any]]) -> None:
         """The statement is done once with each of these parameters, in that order."""
         with _open() as cursor:
             if len(parameters_of_each) == 1:  # or PostgreSQL's driver would set up a pipeline for the one
@@ -59,6 +98,96 @@ class Statement:
 
     def _execute(self, cursor: CursorWrapper, parameters: Sequence[Any] | dict[str, Any]) -> None:
         cursor.execute(self._text_for[type(cursor.cursor)], _adapted(parameters, cursor))
+
+
+class _Transaction:
+    """What `one_transaction` knows: what waits to be written, and whether anything has been."""
+
+    def __init__(self) -> None:
+        self.has_written = False
+        self._waiting: list[tuple[Statement, dict[str, Any]]] = []
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Every statement comes by here: what waits is sent before it."""
+        self.send_waiting()
+        self.has_written = self.has_written or "INSERT" in sql or "UPDATE" in sql or "DELETE" in sql
+        return execute(sql, params, many, context)
+
+    def add(self, statement: Statement, named: dict[str, Any]) -> None:
+        # The same one twice would make the text longer each time, and the order of the two would be anybody's guess.
+        if any(waiting is statement for waiting, _named in self._waiting):
+            self.send_waiting()
+        self._waiting.append((statement, named))
+
+    def send_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) == 1:
+            waiting[0][0].run(**waiting[0][1])
+        elif waiting:
+            named = {f"{name}_{n}": value for n, (_, of_each) in enumerate(waiting) for name, value in of_each.items()}
+            _all_at_once(tuple(statement for statement, _named in waiting)).run(**named)
+
+
+_transaction: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
+
+
+@contextmanager
+def one_transaction() -> Iterator[None]:
+    """One transaction, undone by an error if there is anything to undo.
+
+    For PostgreSQL, journeys are saved: what the transaction writes by `Statement.later` goes as one statement, which
+    is a transaction by itself when nothing else was written, without BEGIN and COMMIT. After every ROLLBACK its driver
+    forgets the statements that it has prepared, and the next calls pay for it; so a refusal that has only read ends
+    with COMMIT.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql":
+        with transaction.atomic():
+            yield
+        return
+    refusal = None
+    ours = _Transaction()
+    with transaction.atomic(), database.execute_wrapper(ours):
+        before = _transaction.set(ours)
+        try:
+            yield
+            with _without_begin():
+                ours.send_waiting()
+        except RavenError as error:
+            if ours.has_written:
+                raise
+            refusal = error
+        finally:
+            _transaction.reset(before)
+    if refusal is not None:
+        raise refusal
+
+
+@contextmanager
+def _without_begin() -> Iterator[None]:
+    """A statement is a transaction of its own, if none has begun yet."""
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    driver = database.connection
+    has_begun = database.vendor != "postgresql" or driver is None or driver.autocommit
+    if has_begun or driver.pgconn.transaction_status != TransactionStatus.IDLE:
+        yield
+        return
+    driver.autocommit = True
+    try:
+        yield
+    finally:
+        if not driver.closed:
+            driver.autocommit = False
+
+
+@cache
+def _all_at_once(statements: tuple[Statement, ...]) -> Statement:
+    """One statement for PostgreSQL that writes what each of `statements` does, with its number behind each name."""
+    parts = []
+    for number, statement in enumerate(statements):
+        text = _NAMED.sub(rf"%(\1_{number})s", statement._text_for[ServerBindingCursor])
+        parts.append(f"part_{number} AS ({text})")
+    return Statement(f"WITH {', '.join(parts)} SELECT 1")
 
 
 def _open() -> CursorWrapper:

@@ -10,8 +10,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -20,7 +19,6 @@ from typing import Any, ClassVar, NoReturn, Protocol
 import msgspec
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
-from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path, re_path
 from django.utils import timezone
@@ -29,6 +27,7 @@ from rest_framework.views import APIView
 
 from accounts.client import client_address
 from raven_admin.errors import RavenError
+from raven_admin.statements import one_transaction
 from tokens import credentials, idempotency, rate_limit, request_log
 from tokens.refusals import (
     AbilityMissing,
@@ -231,19 +230,22 @@ class GatewayView(APIView):
         """Every check that does not depend on the endpoint's own rules."""
         call = self.call = _receive(request._request)
         if unreachable := _transport_refusal(request._request):
-            self._take_from_bucket(f"address:{call.caller.address}", None)
+            self._take_from_bucket(f"address:{call.caller.address}", settings.DEFAULT_REQUESTS_PER_MINUTE)
             raise unreachable
-        shown = credentials.read(self.dialect.credential(request._request))
+        shown = credentials.read(self.dialect.credential(request._request), now=call.now)
         call.credential = shown.credential
         call.claimed_token_id, call.claimed_workspace_id = shown.claimed_token_id, shown.claimed_workspace_id
         if shown.refusal is not None:
-            self._take_from_bucket(f"address:{call.caller.address}", None)
+            self._take_from_bucket(f"address:{call.caller.address}", settings.DEFAULT_REQUESTS_PER_MINUTE)
             raise shown.refusal
         # Not before: a stranger who sends a body slowly must not hold a thread.
         call.caller = replace(call.caller, body=_read_body(request._request))
         call.token.check_usable(at=call.now)
         call.token.check_source(call.caller.address)
-        self._take_from_bucket(f"token:{call.token.owner_id}", call.token.requests_per_minute)
+        if shown.allowance is not None:
+            self._use(shown.allowance)
+        else:
+            self._take_from_bucket(f"token:{call.token.owner_id}", call.token.requests_per_minute)
         call.token.check_pro(at=call.now)
         self.endpoint = self._endpoint(call.caller.method)
         call.check_bound(self.endpoint)
@@ -271,7 +273,7 @@ class GatewayView(APIView):
             kwargs["body"] = _decode(request._request, call.caller.body, endpoint.body)
         if endpoint.query is not None:
             kwargs["query"] = _decode_query(request._request, endpoint.query)
-        with _all_or_nothing():
+        with one_transaction():
             done = endpoint.handle(call, **kwargs)
             body_bytes = msgspec.json.encode(done.value)
             if call.claim is not None:
@@ -320,22 +322,22 @@ class GatewayView(APIView):
             response["Raven-Token-Expires"] = credential.expires_at.astimezone(UTC).isoformat(timespec="seconds")
         return response
 
-    def _take_from_bucket(self, key: str, requests_per_minute: int | None) -> None:
-        call = self.call
-        limit = requests_per_minute or settings.DEFAULT_REQUESTS_PER_MINUTE
-        call.allowance = rate_limit.take(key, requests_per_minute=limit, now=call.now)
-        if not call.allowance.is_allowed:
-            raise RateLimitExceeded(requests_per_minute=limit, retry_after_s=call.allowance.retry_after_s)
+    def _take_from_bucket(self, key: str, requests_per_minute: int) -> None:
+        self._use(rate_limit.take(key, requests_per_minute=requests_per_minute, now=self.call.now))
+
+    def _use(self, allowance: rate_limit.Allowance) -> None:
+        self.call.allowance = allowance
+        if not allowance.is_allowed:
+            raise RateLimitExceeded(
+                requests_per_minute=allowance.requests_per_minute, retry_after_s=allowance.retry_after_s
+            )
 
     def _take_from_rate(self, rate: rate_limit.Rate) -> None:
         """The endpoint's own bucket of this token; the answer tells of it only when it is the one that is empty."""
         call = self.call
         allowance = rate_limit.take_of_rate(rate, f"{rate.name}:{call.token.owner_id}", now=call.now)
         if not allowance.is_allowed:
-            call.allowance = allowance
-            raise RateLimitExceeded(
-                requests_per_minute=allowance.requests_per_minute, retry_after_s=allowance.retry_after_s
-            )
+            self._use(allowance)
 
     def _endpoint(self, method: str) -> Endpoint:
         if not self.endpoints:
@@ -388,41 +390,6 @@ def routes(dialect: Dialect, endpoints: Iterable[Endpoint], *, slash_is_optional
         for route, methods in by_path.items()
     ]
     return [*patterns, re_path(r"", GatewayView.as_view(dialect=dialect))]
-
-
-@contextmanager
-def _all_or_nothing() -> Iterator[None]:
-    """One transaction, undone by a refusal if there is anything to undo.
-
-    After every ROLLBACK PostgreSQL's driver forgets the statements that it has prepared, and the next calls pay for it;
-    so a transaction that has only read ends with COMMIT.
-    """
-    if connection.vendor != "postgresql":
-        with transaction.atomic():
-            yield
-        return
-    refusal = None
-    written = _Written()
-    with transaction.atomic(), connection.execute_wrapper(written):
-        try:
-            yield
-        except RavenError as error:
-            if written.anything:
-                raise
-            refusal = error
-    if refusal is not None:
-        raise refusal
-
-
-class _Written:
-    """Looks at each statement, and knows whether one of them may have written."""
-
-    def __init__(self) -> None:
-        self.anything = False
-
-    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        self.anything = self.anything or "INSERT" in sql or "UPDATE" in sql or "DELETE" in sql
-        return execute(sql, params, many, context)
 
 
 def _receive(request: HttpRequest) -> Call:

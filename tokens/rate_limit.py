@@ -7,13 +7,13 @@ from datetime import datetime
 from raven_admin.statements import Statement
 
 
-def _taking(*, least: str, most: str, condition: str) -> str:
-    refilled = (
-        f"{least}(%(capacity)s, bucket.level + {most}(0, excluded.refilled_at - bucket.refilled_at) * %(per_second)s)"
-    )
+def _taking(source: str, *, least: str, most: str) -> str:
+    """`source` selects key, capacity - 1, moment and TRUE: what the row is if the bucket is new, and full."""
+    capacity, passed = "(excluded.level + 1)", f"{most}(0, excluded.refilled_at - bucket.refilled_at)"
+    refilled = f"{least}({capacity}, bucket.level + {passed} * {capacity} / %(window_s)s)"
     return f"""
         INSERT INTO tokens_ratebucket AS bucket (key, level, refilled_at, was_allowed)
-        SELECT %(key)s, %(capacity)s - 1, %(now)s, TRUE WHERE {condition}
+        {source}
         ON CONFLICT (key) DO UPDATE SET
             level = {refilled} - CASE WHEN {refilled} >= 1 THEN 1 ELSE 0 END,
             was_allowed = {refilled} >= 1,
@@ -22,13 +22,19 @@ def _taking(*, least: str, most: str, condition: str) -> str:
     """
 
 
-# Buckets need not wait for the disk: those of the last moment before a crash may be fuller afterwards, no harm done.
-_TAKE = Statement(
-    sqlite=_taking(least="MIN", most="MAX", condition="TRUE"),
-    postgresql=_taking(
-        least="LEAST", most="GREATEST", condition="set_config('synchronous_commit', 'off', TRUE) = 'off'"
-    ),
-)
+def taking_in_postgresql(source: str) -> str:
+    """A statement that takes a call from the bucket that `source` selects, to stand in one that asks more.
+
+    `source` ends with its conditions. Buckets need not wait for the disk: those of the last moment before a crash may
+    be fuller afterwards, no harm done.
+    """
+    return _taking(
+        f"{source} AND set_config('synchronous_commit', 'off', TRUE) = 'off'", least="LEAST", most="GREATEST"
+    )
+
+
+_SOURCE = "SELECT %(key)s, %(capacity)s - 1, %(now)s, TRUE WHERE TRUE"
+_TAKE = Statement(sqlite=_taking(_SOURCE, least="MIN", most="MAX"), postgresql=taking_in_postgresql(_SOURCE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +79,12 @@ def take(key: str, *, requests_per_minute: int, now: datetime, window_s: int = 6
 
     In a transaction of its own: within one, PostgreSQL would let the calls of a token wait for each other.
     """
-    left, is_allowed = _TAKE.rows(
-        key=key,
-        capacity=requests_per_minute * window_s / 60,
-        per_second=requests_per_minute / 60,
-        now=now.timestamp(),
-    )[0]
+    capacity = requests_per_minute * window_s / 60
+    left, is_allowed = _TAKE.rows(key=key, capacity=capacity, window_s=window_s, now=now.timestamp())[0]
+    return allowance_of(left, is_allowed=bool(is_allowed), requests_per_minute=requests_per_minute, window_s=window_s)
+
+
+def allowance_of(left: float, *, is_allowed: bool, requests_per_minute: int, window_s: int = 60) -> Allowance:
+    """What the bucket's answer means."""
     wait_s = 0 if left >= 1 else math.ceil((1 - left) * 60 / requests_per_minute)
-    return Allowance(bool(is_allowed), requests_per_minute, int(left), wait_s, window_s)
+    return Allowance(is_allowed, requests_per_minute, int(left), wait_s, window_s)

@@ -16,7 +16,10 @@ _WRITE = Statement("""
     INSERT INTO tokens_requestlogentry (
         request_id, received_at, workspace_id, token_id, ability, method, path, status, code, duration_ms, address,
         agent, request_body, response_body
-    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ) VALUES (
+        %(request_id)s, %(received_at)s, %(workspace_id)s, %(token_id)s, %(ability)s, %(method)s, %(path)s, %(status)s,
+        %(code)s, %(duration_ms)s, %(address)s, %(agent)s, %(request_body)s, %(response_body)s
+    )
 """)
 
 
@@ -56,21 +59,21 @@ def write(
     response_body: bytes,
 ) -> None:
     """The call is in the log, as part of the caller's transaction if there is one."""
-    _WRITE.run(
-        caller.request_id,
-        caller.received_at,
-        workspace_id,
-        token_id,
-        ability,
-        caller.method[:10],
-        _masked(unquote(caller.path))[:500],
-        status,
-        code,
-        round(duration_ms, 3),
-        caller.address,
-        _masked(caller.agent)[:300],
-        _body_text(caller.body),
-        _body_text(response_body),
+    _WRITE.later(
+        request_id=caller.request_id,
+        received_at=caller.received_at,
+        workspace_id=workspace_id,
+        token_id=token_id,
+        ability=ability,
+        method=caller.method[:10],
+        path=_masked(unquote(caller.path))[:500],
+        status=status,
+        code=code,
+        duration_ms=round(duration_ms, 3),
+        address=caller.address,
+        agent=_masked(caller.agent)[:300],
+        request_body=_body_text(caller.body),
+        response_body=_body_text(response_body),
     )
 
 

@@ -12,9 +12,11 @@ from delivery import events
 from delivery.models import Event
 from messaging import services
 from messaging.models import Message, Recipient
-from raven_admin.statements import Statement
+from raven_admin.errors import RavenError
+from raven_admin.statements import Statement, one_transaction
 from tokens import idempotency, rate_limit, request_log
 from tokens.models import IdempotencyKey, RateBucket, RequestLogEntry
+from tokens.refusals import ProInactive
 
 pytestmark = pytest.mark.django_db
 
@@ -22,8 +24,8 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(
     ("statement", "model", "left_to_null"),
     [
-        (services._ADD_MESSAGE_ALONE, Message, set()),
-        (services._ADD_EACH_RECIPIENT, Recipient, set()),
+        (services._ADD_MESSAGE, Message, set()),
+        (services._ADD_RECIPIENTS, Recipient, set()),
         (events._RECORD, Event, {"number"}),
         (request_log._WRITE, RequestLogEntry, set()),
         (idempotency._CLAIM, IdempotencyKey, {"status"}),
@@ -96,3 +98,105 @@ def test_a_statement_is_prepared_once_used_again(transactional_db: None) -> None
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%asked twice%%'")
         assert cursor.fetchone() == (1,)
+
+
+_COUNT = Statement("SELECT count(*) FROM delivery_event")
+MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def _record(workspace: Workspace, kind: str = "test") -> None:
+    """By `Statement.later`."""
+    events.record(workspace_id=workspace.pk, kind=kind, data={}, at=MOMENT)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_waits_is_written_at_the_end_of_the_transaction(workspace: Workspace) -> None:
+    with one_transaction():
+        _record(workspace)
+        request_log.write(
+            request_log.Caller("req_1", MOMENT, "GET", "/", "127.0.0.1", "", b""),
+            workspace_id=workspace.pk, token_id=None, ability="", status=200, code="", duration_ms=1, response_body=b"",
+        )  # fmt: skip
+
+    assert (Event.objects.count(), RequestLogEntry.objects.count()) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_waits_is_written_before_anything_else_is_asked(workspace: Workspace) -> None:
+    seen = []
+    with one_transaction():
+        _record(workspace)
+        seen.append(_COUNT.rows()[0][0])
+        _record(workspace)
+        seen.append(Event.objects.count())
+
+    assert seen == [1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_statement_twice_is_written_in_that_order(workspace: Workspace) -> None:
+    with one_transaction():
+        for kind in ("first", "second", "third"):
+            _record(workspace, kind)
+
+    assert [event.kind for event in Event.objects.order_by("pk")] == ["first", "second", "third"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_nothing_of_a_refused_transaction_is_left(workspace: Workspace, is_asked: bool) -> None:
+    def refused() -> None:
+        with one_transaction():
+            _record(workspace)
+            if is_asked:
+                assert _COUNT.rows() == [(1,)]
+            raise ProInactive
+
+    with pytest.raises(RavenError):
+        refused()
+
+    assert Event.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_what_waits_all_is_written_or_nothing(workspace: Workspace) -> None:
+    add = Statement("INSERT INTO delivery_eventsequence (workspace_id, last_number) VALUES (%(workspace_id)s, 0)")
+    add.run(workspace_id=workspace.pk)
+
+    def broken() -> None:
+        with one_transaction():
+            _record(workspace)
+            add.later(workspace_id=workspace.pk)
+
+    with pytest.raises(IntegrityError):
+        broken()
+
+    assert Event.objects.count() == 0
+    assert connection.get_autocommit()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is no journey away")
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_begins_for_a_first_reading(workspace: Workspace) -> None:
+    with one_transaction():
+        _COUNT.rows_before()
+
+        assert connection.connection.info.transaction_status.name == "IDLE"
+        assert not connection.connection.autocommit
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL can cut a connection")
+@pytest.mark.django_db(transaction=True)
+def test_a_first_statement_is_sent_again_when_the_connection_was_cut(workspace: Workspace) -> None:
+    pid = connection.connection.info.backend_pid
+    wrapper: Any = connection
+    wrapper.health_check_enabled, wrapper.health_check_done = True, False
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    other.close()
+
+    found = Statement("SELECT name FROM accounts_workspace WHERE slug = %(slug)s").first_row(slug=workspace.slug)
+
+    assert found == (workspace.name,)
+    assert connection.connection.info.backend_pid != pid
