@@ -76,7 +76,7 @@ class Message(models.Model):
         INCOMING = "incoming", _("Incoming")
 
     workspace = models.ForeignKey(
-        Workspace, on_delete=models.CASCADE, related_name="messages", verbose_name=_("workspace")
+        Workspace, on_delete=models.CASCADE, related_name="messages", verbose_name=_("workspace"), db_index=False
     )
     topic = models.ForeignKey(
         Topic, on_delete=models.CASCADE, related_name="messages", verbose_name=_("topic"), db_index=False
@@ -117,7 +117,9 @@ class Recipient(models.Model):
     class State(models.TextChoices):
         WAITING = "waiting", _("Waiting")
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="recipients", verbose_name=_("message"))
+    message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, related_name="recipients", verbose_name=_("message"), db_index=False
+    )
     persona = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="+", verbose_name=_("persona"))
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="+", verbose_name=_("contact"))
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)

@@ -213,7 +213,7 @@ class Token(models.Model):
 class TokenAbility(models.Model):
     """That a token has an ability; a row each, so that a million tokens can be filtered by one."""
 
-    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="abilities")
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="abilities", db_index=False)
     key = models.CharField(max_length=30)
 
     class Meta:
