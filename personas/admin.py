@@ -3,9 +3,10 @@
 from django.contrib import admin
 
 from personas.console.attributes import AttributeDefinitionPages
+from personas.console.importing import ImportPages
 from personas.console.listing import PersonaListing
 from personas.console.person import PersonPage
-from personas.models import AttributeDefinition, Persona
+from personas.models import AttributeDefinition, Operation, Persona
 
 
 @admin.register(Persona)
@@ -14,3 +15,4 @@ class PersonaAdmin(PersonaListing, PersonPage):
 
 
 admin.site.register(AttributeDefinition, AttributeDefinitionPages)
+admin.site.register(Operation, ImportPages)

@@ -61,7 +61,7 @@ def read_table(content: bytes, *, preferred_sheet: str) -> Table:
     also while its rows are read.
     """
     if len(content) > MAX_BYTES:
-        raise FileTooLarge(_megabytes(len(content)), _megabytes(MAX_BYTES))
+        raise FileTooLarge(megabytes(len(content)), megabytes(MAX_BYTES))
     if content.startswith(b"PK"):
         return _table_of_workbook(content, preferred_sheet)
     if content.startswith(b"\xd0\xcf\x11\xe0"):
@@ -69,7 +69,7 @@ def read_table(content: bytes, *, preferred_sheet: str) -> Table:
     return _table_of_text(content)
 
 
-def _megabytes(size: int) -> str:
+def megabytes(size: int) -> str:
     return f"{size / 1024 / 1024:.0f} MB"
 
 
@@ -113,7 +113,7 @@ def _check_extent(content: bytes) -> None:
                     while chunk := stream.read(_CHUNK_BYTES):
                         unpacked += len(chunk)
                         if unpacked > _MAX_UNPACKED_BYTES:
-                            raise FileTooLarge("too much in it when unpacked", _megabytes(_MAX_UNPACKED_BYTES))
+                            raise FileTooLarge("too much in it when unpacked", megabytes(_MAX_UNPACKED_BYTES))
                         if is_sheet:
                             found = _FILLED_CELL.findall(before + chunk)
                             columns.update(letters for letters, _row in found)

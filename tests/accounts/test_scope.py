@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Location, Message, Template, Topic
-from personas.models import AttributeDefinition, Persona
+from personas.models import AttributeDefinition, Operation, Persona
 from tests.console.conftest import make_call, make_message, make_persona
 from tokens.models import RequestLogEntry, Token
 from tokens.services import COMMAND_LINE, Configuration, issue_token
@@ -46,6 +46,7 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
             Workspace: workspace.pk,
             Template: Template.objects.create(workspace=workspace, name="Hello", body="Hello {{1}}").pk,
             Location: Location.objects.create(workspace=workspace, name="Shop", code="shop", time_zone="UTC").pk,
+            Operation: Operation.objects.create(workspace=workspace, kind="import", title="people.xlsx").pk,
             AttributeDefinition: AttributeDefinition.objects.create(workspace=workspace, key="city", label="City").pk,
         }
     )
@@ -125,6 +126,7 @@ def test_lists_show_no_row_of_another_workspace(person: User, own: Rows, foreign
     Template.objects.filter(workspace__slug="sandbox").update(name="FOREIGN")
     Location.objects.filter(workspace__slug="sandbox").update(name="FOREIGN")
     AttributeDefinition.objects.filter(workspace__slug="sandbox").update(label="FOREIGN")
+    Operation.objects.filter(workspace__slug="sandbox").update(title="FOREIGN")
     lists = [
         reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         for model in own.ids.keys() - {Workspace}
@@ -176,7 +178,7 @@ def test_page_that_the_role_may_not_open_is_forbidden(person: User, own: Rows) -
     assert {address: status for address, status in answers.items() if status != 403} == {}
 
 
-@pytest.mark.parametrize("model", [Persona, Topic, Message])
+@pytest.mark.parametrize("model", [Topic, Message])
 def test_rows_to_read_cannot_be_added_changed_or_deleted_by_anybody(person: User, own: Rows, model: Any) -> None:
     client = signed_in(person)
     name = f"{model._meta.app_label}_{model._meta.model_name}"
@@ -189,6 +191,22 @@ def test_rows_to_read_cannot_be_added_changed_or_deleted_by_anybody(person: User
 
     assert answers == {"add": 403, "change": 403, "delete": 403}
     assert client.get(reverse(f"admin:{name}_change", args=[own.ids[model]])).status_code == 200
+
+
+def test_viewer_reads_a_persona_and_can_neither_add_nor_change_nor_delete_one(viewer_user: User, own: Rows) -> None:
+    client = signed_in(viewer_user)
+    row = [own.ids[Persona]]
+
+    answers = [
+        client.get(reverse("admin:personas_persona_add")),
+        client.post(reverse("admin:personas_persona_add"), {"name": "x"}),
+        client.post(reverse("admin:personas_persona_change", args=row), {"name": "x"}),
+        client.post(reverse("admin:personas_persona_delete", args=row), {"post": "yes"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403] * 4
+    assert client.get(reverse("admin:personas_persona_change", args=row)).status_code == 200
+    assert list(Persona.objects.values_list("name", flat=True)) == ["Rina"]
 
 
 def test_support_and_viewer_change_no_role(own: Rows, support_user: User, viewer_user: User) -> None:

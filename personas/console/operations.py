@@ -1,0 +1,238 @@
+"""What is done to many people at once: how far it is, what it would do, and starting, stopping and undoing it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy, ngettext
+
+from accounts.access import may
+from accounts.console import BoundedPaginator, WorkspaceModelAdmin
+from accounts.models import User
+from personas.importing.columns import columns_of
+from personas.models import Operation, OperationRow, PersonaChange
+from personas.operations import (
+    AT_WORK,
+    WORK,
+    RowState,
+    State,
+    can_be_undone,
+    cancel_operation,
+    count_of,
+    kind_of,
+    start_operation,
+    undo_operation,
+)
+from raven_admin.errors import RavenError
+
+Action = OperationRow.Action
+ROWS_A_PAGE = 50
+_PILLS = {
+    State.PREPARING: "info",
+    State.PREVIEW: "warn",
+    State.RUNNING: "info",
+    State.DONE: "good",
+    State.UNDOING: "info",
+    State.UNDONE: "off",
+    State.FAILED: "bad",
+    State.CANCELLED: "off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """Rows of one kind: by their actions and states."""
+
+    slug: str
+    before: str | Promise
+    """Its label as long as nothing was carried out."""
+    after: str | Promise
+    actions: tuple[OperationRow.Action, ...]
+    states: tuple[OperationRow.State, ...]
+
+
+_CARRIED = (RowState.PLANNED, RowState.DONE)
+TABS = (
+    Tab("create", gettext_lazy("To add"), gettext_lazy("Added"), (Action.CREATE,), _CARRIED),
+    Tab("change", gettext_lazy("To change"), gettext_lazy("Changed"), (Action.CHANGE,), _CARRIED),
+    Tab("merge", gettext_lazy("To merge"), gettext_lazy("Merged"), (Action.MERGE,), _CARRIED),
+    Tab("delete", gettext_lazy("To delete"), gettext_lazy("Deleted"), (Action.DELETE,), _CARRIED),
+    Tab("undone", gettext_lazy("Undone"), gettext_lazy("Undone"), WORK, (RowState.UNDONE,)),
+    Tab("kept", gettext_lazy("Left as it is"), gettext_lazy("Left as it is"), WORK, (RowState.KEPT,)),
+    Tab("refused", gettext_lazy("Refused"), gettext_lazy("Refused"), tuple(Action), (RowState.REFUSED,)),
+    Tab("same", gettext_lazy("Unchanged"), gettext_lazy("Unchanged"), (Action.SAME,), (RowState.DONE,)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTab:
+    slug: str
+    label: str
+    count: int
+    is_current: bool
+
+    @property
+    def count_shown(self) -> str:
+        return f"{self.count:,}"
+
+
+class OperationPages(WorkspaceModelAdmin):
+    """Operations are begun elsewhere; here they are followed, confirmed, stopped and undone."""
+
+    fields = ()
+    change_form_template = "personas/operation.html"
+    change_list_template = "personas/operations.html"
+    list_display = ("title", "kind", "state_pill", "result", "actor_label", "created_at")
+    list_display_links = ("title",)
+    list_filter = ("kind", "state")
+    sortable_by = ()
+    ordering = ("-id",)
+    empty_title = gettext_lazy("Nothing was done to many people yet")
+    empty_text = gettext_lazy(
+        "Imports and bulk changes are listed here, with what they changed. Each can be undone for a while."
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.page("<path:object_id>/status/", self.status_view, "status"),
+            self.page("<path:object_id>/start/", self.start_view, "start"),
+            self.page("<path:object_id>/cancel/", self.cancel_view, "cancel"),
+            self.page("<path:object_id>/undo/", self.undo_view, "undo"),
+            *super().get_urls(),
+        ]
+
+    def page(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
+        return path(route, self.admin_site.admin_view(view), name=f"personas_operation_{name}")
+
+    # ------------------------------------------------------------------------------------------------- the list
+    @admin.display(description=gettext_lazy("state"))
+    def state_pill(self, operation: Operation) -> str:
+        pill = _PILLS[State(operation.state)]
+        return format_html('<span class="pill pill--{}">{}</span>', pill, operation.get_state_display())
+
+    @admin.display(description=gettext_lazy("result"))
+    def result(self, operation: Operation) -> str:
+        tabs = tabs_of(operation, "")
+        return ", ".join(f"{tab.label}: {tab.count_shown}" for tab in tabs if tab.count) or "–"
+
+    # ---------------------------------------------------------------------------------------------- one of them
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False,
+        form_url: str = "", obj: Any = None,
+    ) -> Any:  # fmt: skip
+        context |= self.operation_context(request, obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def operation_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
+        """What the page shows; a kind of operation may add to it."""
+        tabs = tabs_of(operation, request.GET.get("rows", ""))
+        current = next(
+            (tab for tab in TABS if any(tab.slug == shown.slug and shown.is_current for shown in tabs)), None
+        )
+        now = timezone.now()
+        kind = kind_of(operation)
+        work_count = count_of(operation, actions=WORK, states=[RowState.PLANNED])
+        return {
+            "title": operation.title,
+            "is_at_work": operation.state in AT_WORK,
+            "is_preview": operation.state == State.PREVIEW,
+            "state_pill": self.state_pill(operation),
+            "progress": progress_in_words(operation),
+            "work_count": work_count,
+            "work_shown": f"{work_count:,}",
+            "may_write": may(request.user, kind.write_action, operation.workspace),
+            "may_cancel": operation.state in (State.PREPARING, State.PREVIEW, State.RUNNING),
+            "may_undo": can_be_undone(operation, at=now),
+            "undoable_until": operation.carried_out_at + kind.undoable_for if operation.carried_out_at else None,
+            "tabs": tabs,
+            "rows": self._rows(request, operation, current) if current else None,
+        }
+
+    @staticmethod
+    def _rows(request: HttpRequest, operation: Operation, tab: Tab) -> Any:
+        rows = operation.rows.filter(state__in=tab.states).order_by("number")
+        if tab.actions not in (WORK, tuple(Action)):  # or the index by state serves alone
+            rows = rows.filter(action__in=tab.actions)
+        pages = BoundedPaginator(rows, ROWS_A_PAGE)
+        number = request.GET.get("page", "")
+        page = pages.page(int(number) if number.isascii() and number.isdigit() else 1)
+        titles = {column.key: column.title for column in columns_of(operation.workspace)}
+        for row in page.object_list:
+            row.shown = [(_label(field, titles), old, new) for field, old, new in row.differences]
+        return page
+
+    def status_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        operation = self.operation(request, object_id)
+        return JsonResponse(
+            {
+                "state": operation.state,
+                "processed": operation.processed,
+                "total": operation.total,
+                "text": progress_in_words(operation),
+            }
+        )
+
+    def start_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._decided(
+            request, object_id, lambda pk, by: start_operation(operation_id=pk, by=by, at=timezone.now())
+        )
+
+    def cancel_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._decided(request, object_id, lambda pk, by: cancel_operation(operation_id=pk))
+
+    def undo_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._decided(
+            request, object_id, lambda pk, by: undo_operation(operation_id=pk, by=by, at=timezone.now())
+        )
+
+    def _decided(self, request: HttpRequest, object_id: str, service: Callable[[int, User], Operation]) -> HttpResponse:
+        """The operation's page, after `service`; a refusal is a message there."""
+        operation = self.operation(request, object_id, to_write=True)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            service(operation.pk, cast(User, request.user))
+        except RavenError as refusal:
+            messages.error(request, str(refusal))
+        return redirect("admin:personas_operation_change", operation.pk)
+
+    def operation(self, request: HttpRequest, object_id: str, *, to_write: bool = False) -> Operation:
+        operation: Operation = self.get_object(request, object_id)
+        if not self.has_view_permission(request, operation):
+            raise PermissionDenied
+        if to_write and not may(request.user, kind_of(operation).write_action, operation.workspace):
+            raise PermissionDenied
+        return operation
+
+
+def tabs_of(operation: Operation, chosen: str) -> list[ShownTab]:
+    """The tabs that have rows; `chosen`, or else the first, is the current one."""
+    counts = {tab.slug: count_of(operation, actions=tab.actions, states=tab.states) for tab in TABS}
+    shown = [tab for tab in TABS if counts[tab.slug]]
+    current = chosen if counts.get(chosen) else shown[0].slug if shown else ""
+    is_before = operation.carried_out_at is None
+    return [
+        ShownTab(tab.slug, str(tab.before if is_before else tab.after), counts[tab.slug], tab.slug == current)
+        for tab in shown
+    ]
+
+
+def progress_in_words(operation: Operation) -> str:
+    """How far it is, as “1,200 of 50,000 rows”."""
+    if operation.total is None:
+        return ngettext("%(count)s row", "%(count)s rows", operation.processed) % {"count": f"{operation.processed:,}"}
+    return ngettext("%(count)s of %(total)s row", "%(count)s of %(total)s rows", operation.total) % {
+        "count": f"{operation.processed:,}", "total": f"{operation.total:,}"
+    }  # fmt: skip
+
+
+def _label(field: str, titles: Mapping[str, str]) -> str:
+    return titles.get(field) or PersonaChange(field=field).label
