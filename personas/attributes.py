@@ -11,6 +11,7 @@ _ISO_8601 = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[T ])", re.ASCII)
 """Without the basic and the week notation, which look like numbers and like names."""
 _TRUE = frozenset({"true", "yes", "1"})
 _FALSE = frozenset({"false", "no", "0"})
+_AS_NUMBER = {"true": "1", "false": "0"}
 
 
 def parse_value(type: str, given: Any) -> str:
@@ -84,3 +85,13 @@ def json_value(type: str, stored: str) -> str | int | float | bool:
     if type == "number":
         return float(stored) if "." in stored else int(stored)
     return stored
+
+
+def convert(stored: str, *, old_type: str, new_type: str) -> str:
+    """A stored value in the notation of another type.
+
+    Yes and no are 1 and 0 as numbers. Raises ValueError, as `parse_value` does, when the other type has no such value.
+    """
+    if (old_type, new_type) == ("boolean", "number") and stored in _AS_NUMBER:
+        return _AS_NUMBER[stored]
+    return parse_value(new_type, stored)

@@ -96,6 +96,7 @@ class OperationKind(Protocol):
 
 _KINDS = {
     Operation.Kind.IMPORT: "personas.importing.kind.ImportKind",
+    Operation.Kind.CONVERT: "personas.conversion.ConvertKind",
 }
 
 

@@ -1,9 +1,9 @@
 """Putting an earlier value back: what the history of a persona shows becomes what is true again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext as _
 
@@ -72,7 +72,8 @@ def plan_restoration(change: PersonaChange, *, present: Present) -> Restoration:
     if kind in _TEXTS:
         if kind == "name" and not change.old:
             raise NothingToPutBack(_("a persona needs a name."))
-        draft = replace(PersonaDraft(), **{kind: change.old})
+        old: dict[str, Any] = {kind: change.old}
+        draft = PersonaDraft(**old)
         return Restoration(change, str(getattr(present.persona, kind)), change.old, draft)
     if kind == "birthday":
         born = date.fromisoformat(change.old) if change.old else None
