@@ -260,6 +260,7 @@ SCHEDULED_TASKS = {
     "tokens.tasks.prune": timedelta(hours=1),
     "delivery.tasks.prune_finished_tasks": timedelta(hours=6),
     "personas.operations.wake_abandoned": timedelta(minutes=1),
+    "personas.tasks.find_duplicates": timedelta(minutes=1),
     "personas.operations.prune_operations": timedelta(hours=6),
 }
 
