@@ -42,7 +42,7 @@ class UploadForm(forms.Form):
     )
 
     def clean_file(self) -> "UploadedFile[bytes]":
-        file: "UploadedFile[bytes]" = self.cleaned_data["file"]
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_BYTES:
             raise forms.ValidationError(str(FileTooLarge(megabytes(file.size or 0), megabytes(MAX_BYTES))))
         return file
@@ -75,7 +75,7 @@ class ImportPages(OperationPages):
         workspace = _allowed(request, Action.PERSONA_WRITE)
         form = UploadForm(request.POST or None, request.FILES or None) if request.method == "POST" else UploadForm()
         if request.method == "POST" and form.is_valid():
-            file: "UploadedFile[bytes]" = form.cleaned_data["file"]
+            file: UploadedFile[bytes] = form.cleaned_data["file"]
             operation = begin_operation(
                 workspace=workspace, kind=Operation.Kind.IMPORT, title=file.name or _("People"), plan={},
                 by=cast(User, request.user), file=file.read(), at=timezone.now(),
