@@ -3,3 +3,8 @@ from django.apps import AppConfig
 
 class PlatformsConfig(AppConfig):
     name = "platforms"
+
+    def ready(self) -> None:
+        from platforms.carrying import register_carriers
+
+        register_carriers()

@@ -5,6 +5,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Workspace
+from delivery.models import Destination
 from personas.models import Persona
 
 
@@ -26,3 +27,71 @@ class ContactSession(models.Model):
 
     def __str__(self) -> str:
         return self.source_id
+
+
+class Connection(models.Model):
+    """A platform that a workspace is connected to: where it is, how we show who we are, and how that went lately.
+
+    Whether it is on, what it carries and how fast it may be called stand in its destination, as does what it was sent.
+    """
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="connections")
+    destination = models.OneToOneField(Destination, on_delete=models.CASCADE, related_name="connection")
+    platform = models.CharField(_("platform"), max_length=30)
+    base_url = models.CharField(_("address"), max_length=500, blank=True)
+    sealed_credential = models.TextField(blank=True, editable=False)
+    """See platforms.encryption; read by `target` alone."""
+    settings = models.JSONField(default=dict, editable=False)
+    """What its platform needs to know beside, by the keys of `Platform.settings`."""
+    credential_expires_at = models.DateTimeField(_("credential ends"), null=True, editable=False)
+    """As far as the platform says it."""
+    tested_at = models.DateTimeField(null=True, editable=False)
+    test_problem = models.CharField(max_length=500, blank=True, editable=False)
+    """Of the last test; empty when it went well."""
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["destination_id"]
+        verbose_name = _("connection")
+        verbose_name_plural = _("connections")
+        indexes = [models.Index(fields=["workspace", "destination"], name="connection_of_workspace")]
+
+    def __str__(self) -> str:
+        return self.destination.name
+
+    @property
+    def name(self) -> str:
+        return self.destination.name
+
+    @property
+    def has_credential(self) -> bool:
+        return bool(self.sealed_credential)
+
+    @property
+    def carries(self) -> list[str]:
+        """Of personas, messages and tokens, those that it carries."""
+        return [what for what in ("personas", "messages", "tokens") if getattr(self.destination, f"carries_{what}")]
+
+
+class Link(models.Model):
+    """Which record a persona is on a connection, and what it was last told."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="links", db_index=False)
+    persona_id = models.BigIntegerField(db_index=True)
+    """No foreign key: it outlives its persona until the record there is deleted as well."""
+    remote_id = models.CharField(max_length=255)
+    pushed_digest = models.CharField(max_length=64, blank=True)
+    """Of all values that were pushed last, so that an equal record is recognised without keeping it twice."""
+    pushed_at = models.DateTimeField(null=True)
+    verified_at = models.DateTimeField(null=True)
+    """When the record was last read back and was found to be the same."""
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "persona_id"], name="link_persona_unique"),
+            models.UniqueConstraint(fields=["connection", "remote_id"], name="link_record_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.persona_id} = {self.remote_id}"

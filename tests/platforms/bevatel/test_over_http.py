@@ -3,60 +3,9 @@
 On the web server that we ship, because Django's own test server drops headers whose names contain an underscore.
 """
 
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
-
-import pytest
 import requests
-from django.db import connection
 
 from messaging.models import Message
-
-START_TIMEOUT_S = 30
-
-
-@pytest.fixture
-def server(transactional_db: None, project: Path, tmp_path: Path) -> Iterator[str]:
-    """The address of the shipped web server, on the tests' database."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    arguments = ["--interface", "wsgi", "--port", str(port), "--blocking-threads", "2", "raven_admin.wsgi:application"]
-    environment = os.environ | {"DEBUG": "1", "DATABASE_URL": _database_url(), "PORT": str(port)}
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [Path(sys.executable).parent / "granian", *arguments], cwd=project, env=environment, stdout=log, stderr=log
-        )
-    try:
-        _wait_for(port, process, tmp_path / "server.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=START_TIMEOUT_S)
-
-
-def _database_url() -> str:
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{connection.settings_dict['NAME']}"
-    configured = urlsplit(os.environ["DATABASE_URL"])
-    return configured._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            requests.get(f"http://127.0.0.1:{port}/bevatel/api/v1/", timeout=START_TIMEOUT_S)
-        except requests.ConnectionError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(f"the server did not start: {log.read_text()}")
 
 
 def test_contact_conversation_message(

@@ -1,0 +1,264 @@
+"""What every platform is to the rest of the server: what it takes, which calls it wants, and what its answers mean.
+
+A plan is a generator of calls, so that a send in several steps reads like one: it yields a `PlannedCall` and gets the
+`Answer`. The same plan runs over HTTP (`platforms.carrying`), and dry, as the preview that people see before saving.
+"""
+
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+import msgspec
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from delivery.backoff import parse_retry_after
+from delivery.carriers import Refused, Temporary, Unknown
+from platforms.people import OutgoingMessage, Person
+from platforms.transport import Exchange, Failure, Request
+
+Text = str | Promise
+Trouble = Refused | Temporary | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a connection leads and how it shows who we are."""
+
+    base_url: str
+    credential: str = field(repr=False, default="")
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.credential,) if self.credential else ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """One call of a plan, below the connection's base URL."""
+
+    step: str
+    """Names it among the plan's calls, and in the idempotency key."""
+    method: str
+    path: str
+    body: Any = None
+    is_repeatable: bool = False
+    """Whether the platform, called twice, does no more than called once."""
+    bears: frozenset[int] = frozenset()
+    """Statuses that the plan itself deals with, beside success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    value: Any
+    """Of its JSON; in a preview, what stands for any value not known yet."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a plan knows of the connection and of what was done before."""
+
+    target: Target
+    remote_id: str = ""
+    """Of the linked record; "" when there is none."""
+    steps: MutableMapping[str, str] = field(default_factory=dict)
+    """What finished steps gave, those of earlier attempts too; what a plan puts in is kept at once."""
+
+
+Plan = Generator[PlannedCall, Answer, str]
+"""Returns the remote id of what was delivered, or ""."""
+
+
+class Undeliverable(Exception):
+    """Raised by a plan: no further call would help. Becomes a refusal with this code and sentence."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a platform needs to know of a connection beside address and credential."""
+
+    key: str
+    label: Text
+    help: Text
+    is_number: bool = False
+    is_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """A field that a platform can't take, and why."""
+
+    field: str
+    reason: str
+
+
+class Platform:
+    """One platform. What a subclass does not say, it can't do."""
+
+    key: ClassVar[str]
+    label: ClassVar[Text]
+    summary: ClassVar[Text]
+    """In the choice of platforms, one sentence."""
+    has_address: ClassVar[bool] = True
+    """Whether a connection names an address."""
+    default_url: ClassVar[str] = ""
+    url_help: ClassVar[Text] = ""
+    credential_label: ClassVar[Text] = ""
+    """"" when it takes none from a person."""
+    credential_help: ClassVar[Text] = ""
+    settings: ClassVar[tuple[Setting, ...]] = ()
+    requests_per_minute: ClassVar[int | None] = None
+    rate_help: ClassVar[Text] = ""
+    """Where the default rate comes from."""
+    carries: ClassVar[frozenset[str]] = frozenset()
+    """Of `personas`, `messages`, `tokens`."""
+    reaches: ClassVar[frozenset[str]] = frozenset()
+    """The types of contact that its messages reach."""
+    adds_people: ClassVar[bool] = True
+    """False: only people linked to a record there are told about."""
+    deletes: ClassVar[bool] = False
+    """Whether deleting a person here deletes them there."""
+    limits: ClassVar[tuple[Text, ...]] = ()
+    """What it can't take, said on the form before saving."""
+    honours_idempotency_key: ClassVar[bool] = False
+
+    # ------------------------------------------------------------------ mapping, without any call
+    def values(self, person: Person, fields: Sequence[str]) -> dict[str, Any]:
+        """What these fields are there, by the names of that platform's members; none when it takes none of them."""
+        return {}
+
+    def cannot_reach(self, person: Person, fields: Sequence[str]) -> list[Unreached]:
+        """Those of `fields` that it does not take, or not whole."""
+        return []
+
+    # ------------------------------------------------------------------ plans
+    def push(self, values: Mapping[str, Any], person: Person, job: Job) -> Plan:
+        """The person there has `values`; who is not known there (no `job.remote_id`) is found, or added whole."""
+        raise Undeliverable("not_taken", _("This platform takes no people."))
+        yield
+
+    def delete(self, job: Job) -> Plan:
+        raise Undeliverable("not_taken", _("This platform can't delete people."))
+        yield
+
+    def send(self, message: OutgoingMessage, job: Job) -> Plan:
+        raise Undeliverable("not_taken", _("This platform takes no messages."))
+        yield
+
+    def configure(self, values: Mapping[str, Any], public_id: str, job: Job) -> Plan:
+        raise Undeliverable("not_taken", _("This platform takes no tokens."))
+        yield
+
+    def read(self, job: Job) -> Plan:
+        """The record is read back; what `read_values` makes of the answer can be compared."""
+        raise Undeliverable("not_taken", _("This platform can't be read."))
+        yield
+
+    def read_values(self, answer: Answer) -> dict[str, Any]:
+        """The members of a record that was read, as `values` names them."""
+        return {}
+
+    def find_message(self, message: OutgoingMessage, job: Job, *, since: datetime) -> Plan | None:
+        """Looks for a message whose sending broke off, and returns its id, "" when it is not there; None: it can't."""
+        return None
+
+    def probe(self, job: Job) -> Plan:
+        """A call that changes nothing and succeeds only with the right address, credential and settings."""
+        raise NotImplementedError
+        yield
+
+    def advice(self, answer: Answer, carries: Sequence[str], job: Job) -> list[str]:
+        """What is wrong although the probe succeeded, as sentences."""
+        return []
+
+    # ------------------------------------------------------------------ the wire
+    def headers(self, target: Target) -> dict[str, str]:
+        """Those that show who we are."""
+        return {}
+
+    def url(self, call: PlannedCall, target: Target) -> str:
+        return f"{target.base_url.rstrip('/')}/{call.path}"
+
+    def request(self, call: PlannedCall, target: Target, *, idempotency_key: str) -> Request:
+        headers = {"Accept": "application/json", **self.headers(target)}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        if self.honours_idempotency_key and call.method != "GET":
+            headers["Idempotency-Key"] = f"{idempotency_key}:{call.step}"
+        body = None if call.body is None else msgspec.json.encode(call.body)
+        return Request(call.method, self.url(call, target), headers, body, secrets=target.secrets)
+
+    def trouble(self, call: PlannedCall, done: Exchange) -> Trouble | None:
+        """What is wrong with an answer; None when nothing is. A platform's own file says it better than this."""
+        if done.status is None or done.failure is not None:
+            return unanswered(done, is_repeatable=self.is_repeatable(call))
+        if 200 <= done.status < 300 or done.status in call.bears:
+            return None
+        return by_status(done, said=self.said(done))
+
+    def is_repeatable(self, call: PlannedCall) -> bool:
+        return call.is_repeatable or self.honours_idempotency_key or call.method == "GET"
+
+    def is_gone(self, done: Exchange) -> bool:
+        """Whether an answer says that the linked record does not exist any more."""
+        return False
+
+    def said(self, done: Exchange) -> str:
+        """The platform's own words about a refusal, from its body."""
+        return ""
+
+    def expires_at(self, headers: Mapping[str, str]) -> str:
+        """When the credential ends, as a header of an answer says it (ISO 8601); "" when none does."""
+        return ""
+
+
+def unanswered(done: Exchange, *, is_repeatable: bool) -> Trouble:
+    """What it means that there is no answer to read."""
+    if done.failure == Failure.ADDRESS:
+        return Refused("address_refused", done.problem)
+    if done.failure == Failure.NOT_SENT:
+        return Temporary("not_sent", done.problem)
+    if is_repeatable:
+        return Temporary("no_answer", done.problem)
+    return Unknown("no_answer", _("%(problem)s Whether it arrived can't be known.") % {"problem": done.problem})
+
+
+def by_status(done: Exchange, *, said: str, wait: timedelta | None = None) -> Refused | Temporary:
+    """What an answer's status means to everybody: 408, 429 and 5xx pass, all other refusals stay.
+
+    `wait` is how long to wait after 429 when the answer does not say.
+    """
+    status = done.status or 0
+    words = f" {_('It says')}: “{said[:300]}”" if said else ""
+    if status in {408, 425, 429} or status >= 500:
+        reason = _("Too many calls.") if status == 429 else _("It has a problem of its own (%d).") % status
+        asked = parse_retry_after(done.headers.get("retry-after"), now=timezone.now())
+        return Temporary(f"http_{status}", reason + words, asked or (wait if status == 429 else None))
+    return Refused(f"http_{status}", _reason(status) + words)
+
+
+def _reason(status: int) -> str:
+    if 300 <= status < 400:
+        return _("It redirects to another address; put the final one into the connection.")
+    reasons = {
+        400: _("It did not accept what was sent."),
+        401: _("It does not accept the credential."),
+        402: _("Its plan does not allow this."),
+        403: _("The credential may not do this."),
+        404: _("It does not know this record or address."),
+        405: _("It does not know this call."),
+        409: _("It conflicts with something there."),
+        410: _("The record is gone there."),
+        413: _("It was too long."),
+        422: _("It did not accept a value."),
+    }
+    return reasons.get(status, _("It refused (%d).") % status)

@@ -1,0 +1,200 @@
+"""Raven, as its client: people, messages and tokens to any server that speaks Raven's API.
+
+The vendor publishes `message:send` alone; the rest is the API of our own gateway (README.md). Every call may be
+repeated, because such a server honours `Idempotency-Key`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from delivery.carriers import Temporary
+from personas.models import ContactType
+from platforms.contract import (
+    Answer,
+    Job,
+    Plan,
+    PlannedCall,
+    Platform,
+    Setting,
+    Target,
+    Trouble,
+    Undeliverable,
+    Unreached,
+)
+from platforms.people import Address, OutgoingMessage, Person
+from platforms.transport import Exchange
+
+_FIELDS = ("name", "gender", "birthday", "notes")
+_NEEDED = {
+    "personas": ("persona_read", "persona_add", "persona_update", "attribute_update", "contact_add"),
+    "messages": ("message_send", "topic_add"),
+    "tokens": ("token_write",),
+}
+
+
+class Raven(Platform):
+    key = "raven"
+    label = gettext_lazy("Raven")
+    summary = gettext_lazy("A Raven server: this one's other workspaces, another Raven Admin, or Raven itself.")
+    default_url = "https://main.ginalne.com/raven/xapi/v1"
+    url_help = gettext_lazy("Up to and including /raven/xapi/v1.")
+    credential_label = gettext_lazy("Token")
+    credential_help = gettext_lazy("A token of that server, as rvn_…; its abilities decide what it takes from us.")
+    settings = (
+        Setting(
+            "username", gettext_lazy("Send as"), gettext_lazy("A user name there; empty: the token's user aliases."),
+            is_required=False,
+        ),
+    )  # fmt: skip
+    requests_per_minute = 600
+    rate_help = gettext_lazy("600 is what a Raven Admin allows a token; the vendor names no limit.")
+    carries = frozenset({"personas", "messages", "tokens"})
+    reaches = frozenset(ContactType.values)
+    deletes = True
+    limits = (
+        gettext_lazy("A contact can be added there and not taken away."),
+        gettext_lazy("Attributes must be defined there under the same keys."),
+        gettext_lazy("Of a token, the configuration goes to a token that is known there; the secret never travels."),
+    )
+    honours_idempotency_key = True
+
+    # ------------------------------------------------------------------ mapping
+    def values(self, person: Person, fields: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for field in fields:
+            kind, _colon, detail = field.partition(":")
+            if kind in _FIELDS:
+                value = getattr(person, kind)
+                found[kind] = value.isoformat() if kind == "birthday" and value else value or None
+            elif kind == "attribute":
+                attribute = person.attributes.get(detail)
+                found[f"attribute.{detail}"] = attribute.json if attribute else None
+            elif kind == "contact" and (addresses := person.of_type(detail)):
+                found[f"contact.{detail}"] = [_contact(address) for address in addresses]
+        return found
+
+    def cannot_reach(self, person: Person, fields: Sequence[str]) -> list[Unreached]:
+        return [
+            Unreached(field, _("Raven's API can't take a contact away."))
+            for field in fields
+            if field.startswith("contact:") and not person.of_type(field.partition(":")[2])
+        ]
+
+    # ------------------------------------------------------------------ plans
+    def push(self, values: Mapping[str, Any], person: Person, job: Job) -> Plan:
+        remote_id = job.remote_id
+        if not remote_id:
+            for address in person.addresses:
+                found = yield PlannedCall("find", "GET", f"persona?{urlencode({'contact': address.key})}")
+                if known := found.value["data"]:
+                    remote_id, values = str(known[0]["id"]), self.values(person, person.known_fields)
+                    break
+            else:
+                body = {"name": person.name, **_body_of_new(self.values(person, person.known_fields))}
+                added = yield PlannedCall("add", "POST", "persona:add", body)
+                return str(added.value["data"]["id"])
+        if header := {name: values[name] for name in _FIELDS if name in values}:
+            yield PlannedCall("update", "POST", "persona:update", {"persona": _id(remote_id), **header})
+        if attributes := _within(values, "attribute."):
+            body = {"persona": _id(remote_id), "attribute": attributes}
+            yield PlannedCall("attributes", "POST", "attribute:update", body)
+        if contacts := [contact for of_type in _within(values, "contact.").values() for contact in of_type]:
+            yield PlannedCall("contacts", "POST", "contact:add", {"persona": _id(remote_id), "contact": contacts})
+        return remote_id
+
+    def delete(self, job: Job) -> Plan:
+        yield PlannedCall("delete", "DELETE", f"persona/{job.remote_id}", bears=frozenset({404}))
+        return job.remote_id
+
+    def send(self, message: OutgoingMessage, job: Job) -> Plan:
+        body: dict[str, Any] = {
+            "topic": {"type": message.topic_type, "name": message.topic_name},
+            "recipient": [{"name": message.person.name, "contact": [_contact(message.to)]}],
+            "message": message.text,
+        }
+        if username := job.target.settings.get("username"):
+            body["username"] = username
+        sent = yield PlannedCall("send", "POST", "message:send", body)
+        return str(sent.value["data"])
+
+    def configure(self, values: Mapping[str, Any], public_id: str, job: Job) -> Plan:
+        path = f"token/{quote(public_id)}"
+        known = yield PlannedCall("find", "GET", path, bears=frozenset({404}))
+        if known.status == 404:
+            reason = _("There is no token %(id)s on that server. Bring it there first: its secret does not travel.")
+            raise Undeliverable("token_unknown_there", reason % {"id": public_id})
+        yield PlannedCall("configure", "PATCH", path, dict(values))
+        return public_id
+
+    def read(self, job: Job) -> Plan:
+        yield PlannedCall("read", "GET", f"persona/{job.remote_id}")
+        return job.remote_id
+
+    def read_values(self, answer: Answer) -> dict[str, Any]:
+        record = answer.value["data"]
+        contacts: dict[str, Any] = {}
+        for contact in record["contact"]:
+            shown = {"type": contact["type"], "key": contact["normalized"], "name": contact["name"]}
+            contacts.setdefault(f"contact.{contact['type']}", []).append(shown)
+        header = {name: record[name] or None for name in _FIELDS}
+        return header | {f"attribute.{key}": value for key, value in record["attribute"].items()} | contacts
+
+    def probe(self, job: Job) -> Plan:
+        yield PlannedCall("test", "GET", "token:self")
+        return ""
+
+    def advice(self, answer: Answer, carries: Sequence[str], job: Job) -> list[str]:
+        """What the token there lacks for what the connection carries."""
+        held = set((answer.value or {}).get("data", {}).get("abilities", []))
+        missing = [key for what in carries for key in _NEEDED[what] if key not in held]
+        return [_("That token lacks: %(abilities)s.") % {"abilities": ", ".join(missing)}] if missing else []
+
+    # ------------------------------------------------------------------ the wire
+    def headers(self, target: Target) -> dict[str, str]:
+        return {"Authorization": f"Bearer {target.credential}"}
+
+    def trouble(self, call: PlannedCall, done: Exchange) -> Trouble | None:
+        if done.status == 409 and _code(done) == "idempotency_key_in_flight":
+            return Temporary("in_flight", _("The same call is still under way there."))
+        return super().trouble(call, done)
+
+    def is_gone(self, done: Exchange) -> bool:
+        return done.status == 404 and _code(done) == "persona_not_found"
+
+    def said(self, done: Exchange) -> str:
+        body = done.json()
+        return str(body.get("notification") or "") if isinstance(body, dict) else ""
+
+    def expires_at(self, headers: Mapping[str, str]) -> str:
+        return headers.get("raven-token-expires", "")
+
+
+def _contact(address: Address) -> dict[str, str]:
+    return {"type": address.type, "name": address.label, "key": address.key}
+
+
+def _within(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+
+
+def _body_of_new(values: Mapping[str, Any]) -> dict[str, Any]:
+    body = {name: values[name] for name in _FIELDS if values.get(name) is not None}
+    if attributes := _within(values, "attribute."):
+        body["attribute"] = attributes
+    if contacts := [contact for of_type in _within(values, "contact.").values() for contact in of_type]:
+        body["contact"] = contacts
+    return body
+
+
+def _id(remote_id: str) -> int | str:
+    """Raven's ids are numbers on the wire; of one not known yet, in a preview, what stands for it."""
+    return int(remote_id) if remote_id.isdigit() else remote_id
+
+
+def _code(done: Exchange) -> str:
+    body = done.json()
+    return str(body.get("code", "")) if isinstance(body, dict) else ""

@@ -1,0 +1,104 @@
+"""A workspace connected to another one of the same server, over real HTTP."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from accounts.models import Membership, User, Workspace
+from accounts.roles import Role
+from delivery.carriers import Occurrence, Outcome, Parcel
+from delivery.models import Delivery
+from delivery.outbox import MESSAGES, announce
+from messaging.services import TopicDraft, send_message
+from personas.history import Cause
+from personas.matching import ContactDraft, RecipientDraft
+from personas.models import Origin, Persona
+from personas.services import PersonaDraft, add_persona
+from platforms.carrying import PlatformCarrier
+from platforms.connections import ConnectionDraft, add_connection
+from platforms.models import Connection
+from platforms.registry import platform_of
+from tokens.abilities import ABILITY_KEYS
+from tokens.services import COMMAND_LINE, Configuration, issue_token
+
+PATHS = {"raven": "/raven/xapi/v1", "chative": "/chative/v1.0", "bevatel": "/bevatel"}
+BY_TEST = Cause(origin=Origin.PERSON, actor_label="Ayu", at=datetime(2026, 11, 20, 9, tzinfo=UTC))
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The workspace that stands for the platform, and a token of it."""
+
+    workspace: Workspace
+    secret: str
+
+    def person(self) -> Persona:
+        return Persona.objects.prefetch_related("contacts", "attributes__definition").get(workspace=self.workspace)
+
+
+def make_remote(workspace: Workspace, *, abilities: Any = ABILITY_KEYS) -> Remote:
+    sender = User.objects.create_user("remote-bot")
+    Membership.objects.create(workspace=workspace, user=sender, role=Role.SUPPORT)
+    configuration = Configuration(name="From demo", abilities=frozenset(abilities), user_alias=sender)
+    issued = issue_token(workspace=workspace, configuration=configuration, by=COMMAND_LINE)
+    return Remote(workspace, issued.secret.value)
+
+
+def connect(workspace: Workspace, remote: Remote, url: str, platform: str, **changes: Any) -> Connection:
+    number = str(remote.workspace.account_number)
+    draft: dict[str, Any] = {
+        "platform": platform,
+        "name": platform.title(),
+        "base_url": f"{url}{PATHS[platform]}",
+        "credential": remote.secret,
+        "settings": {"account_id": number, "inbox_id": number} if platform == "bevatel" else {},
+        "carries": platform_of(platform).carries - {"tokens"},
+        "requests_per_minute": 6000,
+    }
+    return add_connection(workspace=workspace, draft=ConnectionDraft(**(draft | changes)))
+
+
+def add_rina(workspace: Workspace, **changes: Any) -> Persona:
+    return add_persona(
+        workspace=workspace,
+        draft=PersonaDraft(name="Rina Hartono", **changes),
+        contacts=[ContactDraft("whatsapp", "+6281200000101", "Main"), ContactDraft("email", "rina@example.org")],
+        cause=BY_TEST,
+    )
+
+
+def send_to(connection: Connection, text: str, *, sender: User, to: ContactDraft, data: Any = None) -> Delivery:
+    """A message to one contact, and its delivery by this connection alone."""
+    message = send_message(
+        workspace_id=connection.workspace_id,
+        country="ID",
+        username=sender.username,
+        alias_id=None,
+        topic=TopicDraft("persona", "Order 17"),
+        anchor_id=None,
+        people=[RecipientDraft("Rina Hartono", [to])],
+        text=text,
+        check_may_add_topic=lambda: None,
+        cause=BY_TEST,
+    )
+    Delivery.objects.filter(kind="message.sent").delete()
+    sent = Occurrence(
+        workspace_id=connection.workspace_id, kind="message.sent", subject_id=message.pk, at=BY_TEST.at, data=data or {}
+    )
+    return announce([sent], to=MESSAGES)[-1]
+
+
+def carry(delivery: Delivery) -> tuple[Outcome, Parcel]:
+    """As the worker does, without its book-keeping; the delivery keeps its steps."""
+
+    def keep(steps: dict[str, str]) -> None:
+        delivery.steps = dict(steps)
+        delivery.save(update_fields=["steps"])
+
+    parcel = Parcel(delivery, delivery.destination, after_step=keep)
+    outcome = PlatformCarrier(platform_of(delivery.destination.kind)).carry(parcel)
+    return outcome, parcel
+
+
+def waiting(connection: Connection) -> list[Delivery]:
+    return list(Delivery.objects.filter(destination=connection.destination).order_by("id"))
