@@ -98,7 +98,7 @@ def edit_persona(
         changes = change_persona(
             persona,
             country=workspace.country,
-            draft=_persona_draft(mine),
+            draft=persona_draft(mine),
             contacts=[*added, *back],
             changed_contacts=known,
             cause=cause,
@@ -115,7 +115,8 @@ def _draft_of(value: Value) -> ContactDraft | None:
     return value if isinstance(value, ContactDraft) else None
 
 
-def _persona_draft(values: Sheet) -> PersonaDraft:
+def persona_draft(values: Sheet) -> PersonaDraft:
+    """What `values` say of the persona itself; its contacts are no part of it."""
     texts = {field: value or "" for field, value in values.items() if not isinstance(value, ContactDraft)}
     birthday: date | None | Unset = UNSET
     if "birthday" in texts:

@@ -361,6 +361,6 @@ def _add_contacts(persona: Persona, drafts: Sequence[ContactDraft], *, country: 
                 changes.append((f"contact:{draft.type}", "", normalized))
         if owner is not None and owner.persona_id != persona.pk:
             raise ContactTaken(index, draft.type, draft.key, owner.persona_id, owner.persona.name)
-    if changes and persona.contacts.count() > MAX_CONTACTS:
+    if changes and Contact.objects.filter(persona=persona).count() > MAX_CONTACTS:
         raise ContactRefused(len(drafts) - 1, f"a persona has at most {MAX_CONTACTS} contacts.")
     return changes

@@ -1,27 +1,193 @@
-"""The page of a person."""
+"""The page of a person: what is known of them, to read and to edit; and the page that adds one."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.translation import gettext
 
+from accounts.access import current_workspace
 from accounts.console import WorkspaceModelAdmin
+from accounts.models import Workspace
+from accounts.roles import Action
+from personas.console.person_form import ContactForm, PersonForm
+from personas.console.recent import contacts_written_to, recent_messages, recent_topics
+from personas.console.words import ShownChange, Words
+from personas.editing import Edit, EditConflict, FieldConflict, edit_persona, sheet_of
+from personas.history import Cause
+from personas.models import AttributeDefinition, Origin, Persona
+from personas.services import add_persona, delete_persona, get_persona
+from raven_admin.errors import RavenError
 
-_TOPICS_SHOWN = 20
+_CHANGES_SHOWN = 20
+_SAVED = "saved_persona_changes"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownConflict:
+    """A field that two people changed, in words."""
+
+    conflict: FieldConflict
+    control: str
+    label: str
+    base: str
+    theirs: str
+    mine: str
 
 
 class PersonPage(WorkspaceModelAdmin):
-    """One persona: what is known of them, to read and to edit."""
+    """One persona, on one page; each view parses, authorises, calls one service and renders."""
 
-    change_form_template = "personas/persona.html"
+    write_action = Action.PERSONA_WRITE
 
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False,
-        form_url: str = "", obj: Any = None,
-    ) -> Any:  # fmt: skip
-        context |= {
-            "contacts": obj.contacts.all(),
-            "attributes": obj.attributes.select_related("definition").order_by("definition__position", "definition"),
-            "topics": obj.topics.order_by("-id")[:_TOPICS_SHOWN],
-            "changes": obj.changes.order_by("-id")[:_TOPICS_SHOWN],
-        }
-        return super().render_change_form(request, context, add, change, form_url, obj)
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        workspace = current_workspace(request)
+        if workspace is None or not self.has_add_permission(request):
+            raise PermissionDenied
+        posted = request.POST if request.method == "POST" else None
+        form = PersonForm(posted, current={}, definitions=_definitions(workspace), country=workspace.country)
+        if posted is not None and form.is_valid():
+            try:
+                persona = add_persona(
+                    workspace=workspace, draft=form.draft(), contacts=form.added(), cause=cause_of(request)
+                )
+            except RavenError as error:
+                form.add_refusal(error)
+            else:
+                messages.success(request, gettext("%(name)s was added.") % {"name": persona.name})
+                return redirect("admin:personas_persona_change", persona.pk)
+        return self._page(request, "personas/person_add.html", form=form, title=gettext("Add persona"))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        persona: Persona = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, persona):
+            raise PermissionDenied
+        if request.method == "POST":
+            return self._save(request, persona)
+        return self._person(request, persona, _form(persona), saved=self._saved(request, persona))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        delete_persona(workspace=obj.workspace, persona_id=obj.pk, cause=cause_of(request))
+
+    def _save(self, request: HttpRequest, persona: Persona) -> HttpResponse:
+        if not self.has_change_permission(request, persona):
+            raise PermissionDenied
+        form = _form(persona, request.POST)
+        if form.is_valid():
+            try:
+                edit = edit_persona(
+                    workspace=persona.workspace, persona_id=persona.pk, seen=form.seen, wanted=form.wanted(),
+                    added=form.added(), cause=cause_of(request),
+                )  # fmt: skip
+            except EditConflict as conflict:
+                return self._conflict(request, persona, form, conflict)
+            except RavenError as error:
+                form.add_refusal(error)
+            else:
+                self._tell(request, persona, edit)
+                return redirect("admin:personas_persona_change", persona.pk)
+        return self._person(request, persona, form)
+
+    def _tell(self, request: HttpRequest, persona: Persona, edit: Edit) -> None:
+        request.session[_SAVED] = [change.pk for change in edit.changes]
+        if not edit.changes:
+            messages.info(request, gettext("Nothing was changed, so nothing was saved."))
+        if edit.changed_by_others:
+            words = Words(_definitions(persona.workspace))
+            names = ", ".join(dict.fromkeys(words.label_of_field(field) for field in edit.changed_by_others))
+            text = gettext("While you were editing, somebody else changed: %(names)s. Their changes are kept too.")
+            messages.info(request, text % {"names": names})
+
+    def _saved(self, request: HttpRequest, persona: Persona) -> list[ShownChange]:
+        """What the last save changed, told once."""
+        ids = request.session.pop(_SAVED, None)
+        if not ids:
+            return []
+        return Words(_definitions(persona.workspace)).changes(list(persona.changes.filter(pk__in=ids).order_by("id")))
+
+    def _conflict(
+        self, request: HttpRequest, persona: Persona, form: PersonForm, conflict: EditConflict
+    ) -> HttpResponse:
+        words = Words(_definitions(persona.workspace))
+        disputed = [_in_words(entry, words) for entry in conflict.conflicts]
+        kept = [
+            (words.label_of_field(field, value, form.seen.get(field)), words.shown(field, value))
+            for field, value in form.changes().items()
+            if field not in {entry.field for entry in conflict.conflicts}
+        ]
+        kept += [(gettext("New contact"), words.shown("", draft)) for draft in form.added()]
+        return self._page(
+            request, "personas/person_conflict.html", status=409, persona=persona, disputed=disputed, kept=kept,
+            carried=form.carried(conflict.current), title=gettext("Two people changed the same"),
+        )  # fmt: skip
+
+    def _person(self, request: HttpRequest, persona: Persona, form: PersonForm, **context: Any) -> TemplateResponse:
+        words = Words(form.definitions)
+        topics = recent_topics(persona)
+        written_to = contacts_written_to(persona)
+        for contact_form in form.contacts:
+            _link_owner(contact_form, persona)
+            contact_form.was_written_to = contact_form.contact is not None and contact_form.contact.pk in written_to
+        for contact_form in form.new:
+            _link_owner(contact_form, persona)
+        shown = words.changes(list(persona.changes.order_by("-id")[: _CHANGES_SHOWN + 1]))
+        may_write = self.has_change_permission(request, persona)
+        return self._page(
+            request, "personas/person.html" if may_write else "personas/person_read.html",
+            title=persona.name, persona=persona, original=persona, form=form, may_write=may_write,
+            attributes=[(d, words.shown(f"attribute:{d.key}", form.seen.get(f"attribute:{d.key}")))
+                        for d in form.definitions],
+            topics=topics, recent=recent_messages(persona, topics), changes=shown[:_CHANGES_SHOWN],
+            has_more_changes=len(shown) > _CHANGES_SHOWN, **context,
+        )  # fmt: skip
+
+    def _page(self, request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> TemplateResponse:
+        shared = {**self.admin_site.each_context(request), "opts": self.opts}
+        return TemplateResponse(request, template, {**shared, **context}, status=status)
+
+
+def cause_of(request: HttpRequest) -> Cause:
+    """The signed-in person, now."""
+    return Cause(origin=Origin.PERSON, actor_label=request.user.display_name, at=timezone.now())  # type: ignore[union-attr]
+
+
+def _form(persona: Persona, data: Any = None) -> PersonForm:
+    found = get_persona(workspace_id=persona.workspace_id, persona_id=persona.pk)
+    return PersonForm(
+        data,
+        current=sheet_of(found),
+        definitions=_definitions(persona.workspace),
+        contacts=list(found.contacts.all()),
+        country=persona.workspace.country,
+    )
+
+
+def _definitions(workspace: Workspace) -> list[AttributeDefinition]:
+    return list(AttributeDefinition.objects.filter(workspace=workspace))
+
+
+def _in_words(conflict: FieldConflict, words: Words) -> ShownConflict:
+    base, theirs, mine = (words.shown(conflict.field, v) for v in (conflict.base, conflict.theirs, conflict.mine))
+    label = words.label_of_field(conflict.field, conflict.base, conflict.theirs, conflict.mine)
+    return ShownConflict(conflict, conflict.field.replace(":", "-", 1), label, base, theirs, mine)
+
+
+def _link_owner(form: ContactForm, persona: Persona) -> None:
+    """Where the two people of a refused address are made one."""
+    if form.taken is None:
+        return
+    try:
+        form.merge_url = reverse("admin:personas_persona_merge", args=[persona.pk, form.taken.persona_id])
+    except NoReverseMatch:
+        form.merge_url = ""

@@ -232,6 +232,7 @@ _ADDED = (
     "messaging_template",
     "messaging_location",
     "personas_attributedefinition",
+    "personas_persona",
 )
 
 

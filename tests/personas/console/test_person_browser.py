@@ -1,0 +1,220 @@
+"""The page of a person in a real browser: by keyboard alone, and two people at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
+
+from accounts.models import User, Workspace
+from personas.models import Persona
+from tests.console.test_browser import LOOKS, Watched
+from tests.personas.console.test_person import address, contact_of, rina
+
+__all__ = ["rina"]  # a fixture
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    theme: Any
+    theme, width = getattr(request, "param", ("light", 1280))
+    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
+    yield context
+    context.close()
+
+
+def sign_in(context: BrowserContext, root: str, user: User) -> BrowserContext:
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    context.add_cookies([{"name": "session", "value": client.cookies["session"].value, "url": root}])
+    return context
+
+
+@pytest.fixture
+def page(context: BrowserContext, live_server: Any, support_user: User, rina: Persona) -> Page:
+    page = sign_in(context, live_server.url, support_user).new_page()
+    page.goto(live_server.url + address(rina))
+    return page
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Tab until the control of that name has the focus."""
+    for _step in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name") == name:
+            return
+    raise AssertionError(f"no way to {name} by Tab")
+
+
+def test_person_is_edited_and_saved_by_keyboard_alone(page: Page, rina: Persona) -> None:
+    save = page.get_by_role("button", name="Save", exact=True)
+    expect(save).to_be_hidden()
+
+    tab_to(page, "name")
+    page.keyboard.type("Rina Hartono")
+    expect(save).to_be_visible()
+    expect(page.locator("[data-change-count]")).to_have_text("1 field changed")
+    tab_to(page, "attribute-vip")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-change-count]")).to_have_text("2 fields changed")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+
+    rina.refresh_from_db()
+    assert (rina.name, rina.attributes.get(definition__key="vip").value) == ("Rina Hartono", "false")
+    expect(page.locator("#saved")).to_contain_text("Saved: 2 changes")
+    expect(save).to_be_hidden()
+
+
+def test_escape_puts_the_old_value_of_a_field_back(page: Page) -> None:
+    page.fill("[name=name]", "Somebody")
+    page.fill("[name=attribute-city]", "Bandung")
+    page.check("[name=attribute-vip][value='']")
+    page.fill("[name=notes]", "Three")
+
+    for control in ("[name=name]", "[name=attribute-vip][value='']", "[name=notes]"):
+        page.focus(control)
+        page.keyboard.press("Escape")
+
+    assert page.input_value("[name=name]") == "Rina"
+    assert page.input_value("[name=notes]") == "One\ntwo"
+    assert page.is_checked("[name=attribute-vip][value=true]")
+    expect(page.locator("[data-change-count]")).to_have_text("1 field changed")
+
+
+def test_clear_button_empties_a_value_and_keeps_the_focus_there(page: Page, rina: Persona) -> None:
+    clear = page.get_by_role("button", name="Clear City")
+
+    clear.focus()
+    page.keyboard.press("Enter")
+
+    expect(clear).to_be_hidden()
+    assert page.evaluate("document.activeElement.name") == "attribute-city"
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_contain_text("City was cleared")
+    assert not rina.attributes.filter(definition__key="city").exists()
+
+
+def test_contacts_are_added_and_removed_by_keyboard(page: Page, rina: Persona) -> None:
+    add = page.get_by_role("button", name="Add a contact")
+    for number, (type, key) in enumerate((("Telegram", "@rina"), ("Other", "Locker 3"))):
+        add.focus()
+        page.keyboard.press("Enter")
+        page.keyboard.type(type)
+        tab_to(page, f"new-{number}-key")
+        page.keyboard.type(key)
+    tab_to(page, "notes")
+    for _step in range(60):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.name") == f"{contact_of(rina, 'email')}-remove":
+            break
+    page.keyboard.press("Space")
+    expect(page.get_by_text("It is removed when you save.").nth(1)).to_be_visible()
+    expect(page.locator("[data-change-count]")).to_have_text("3 fields changed")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+
+    assert [(c.type, c.key) for c in rina.contacts.order_by("id")] == [
+        ("whatsapp", "0812 3456 789"), ("telegram", "@rina"), ("other", "Locker 3"),
+    ]  # fmt: skip
+
+
+def test_leaving_with_unsaved_changes_asks_first(page: Page, live_server: Any) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", answer)
+    page.locator("[name=name]").press("End")
+    page.keyboard.type("!")
+
+    page.goto(live_server.url + reverse("admin:index"))
+
+    assert asked == ["beforeunload"]
+
+
+def test_page_works_without_javascript(browser: Browser, live_server: Any, support_user: User, rina: Persona) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = sign_in(context, live_server.url, support_user).new_page()
+    page.goto(live_server.url + address(rina))
+
+    page.fill("[name=attribute-city]", "")
+    page.fill("[name=new-0-key]", "0813 1111 111")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save", exact=True).click()
+
+    assert page.get_by_text("City was cleared").is_visible()
+    assert rina.contacts.filter(normalized="+628131111111").exists()
+    context.close()
+
+
+def test_two_browsers_edit_one_person_and_nothing_is_lost(
+    browser: Browser, page: Page, live_server: Any, admin_user: User, rina: Persona
+) -> None:
+    context = browser.new_context()
+    other = sign_in(context, live_server.url, admin_user).new_page()
+    other.goto(live_server.url + address(rina))
+    other.fill("[name=attribute-city]", "Bandung")
+    other.fill("[name=gender]", "other")
+    with other.expect_navigation():
+        other.keyboard.press("Control+Enter")
+
+    page.fill("[name=attribute-city]", "Surabaya")
+    page.fill("[name=name]", "Rina Hartono")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Two people changed the same")
+    expect(page.get_by_role("radio", name="Bandung")).to_be_checked()
+    tab_to(page, "keep-attribute-city")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("radio", name="Surabaya")).to_be_checked()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+    rina.refresh_from_db()
+    assert (rina.name, rina.gender, rina.attributes.get(definition__key="city").value) == (
+        "Rina Hartono", "other", "Surabaya",
+    )  # fmt: skip
+    context.close()
+
+
+@pytest.mark.parametrize("context", LOOKS, indirect=True, ids=[f"{theme}-{width}" for theme, width in LOOKS])
+def test_pages_of_a_person_break_no_rule_of_axe_policy_or_width(
+    context: BrowserContext, live_server: Any, support_user: User, admin_user: User, viewer_user: User,
+    workspace: Workspace, rina: Persona,
+) -> None:  # fmt: skip
+    watched = Watched(sign_in(context, live_server.url, support_user), live_server.url)
+    page, phone = watched.page, contact_of(rina, "whatsapp")
+
+    watched.check(reverse("admin:personas_persona_add"))
+    watched.check(address(rina))
+    page.fill("[name=attribute-city]", "Bandung")
+    page.check(f"[name={phone}-remove]")
+    page.get_by_role("button", name="Add a contact").click()
+    watched.look("changed")
+    page.fill("[name=new-0-key]", "1")
+    page.fill("[name=attribute-points]", "many")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+    watched.look("refused")
+    page.fill("[name=attribute-points]", "1")
+    page.fill("[name=new-0-key]", "")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+    watched.look("saved")
+    page.fill("[name=name]", "Mine")
+    Persona.objects.filter(pk=rina.pk).update(name="Theirs")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+    watched.look("conflict")
+    context.clear_cookies()
+    sign_in(context, live_server.url, viewer_user)
+    watched.check(address(rina))
+
+    assert watched.findings == []
