@@ -195,6 +195,11 @@ class Delivery(models.Model):
                 condition=models.Q(state__in=["waiting", "sending", "refused", "unknown"]),
                 name="delivery_oldest_open",
             ),
+            models.Index(
+                fields=["destination", "since"],
+                condition=models.Q(state__in=["waiting", "sending", "refused", "unknown"]),
+                name="delivery_oldest_there",
+            ),
             models.Index(fields=["workspace", "-id"], name="delivery_newest"),
             models.Index(fields=["workspace", "state", "-id"], name="delivery_newest_by_state"),
             models.Index(fields=["destination", "state", "-id"], name="delivery_newest_of_destination"),
@@ -279,7 +284,8 @@ class Intervention(models.Model):
     up_to_id = models.BigIntegerField(default=0)
     """Of many: what came later is not meant."""
     done_to_id = models.BigIntegerField(default=0)
-    total = models.PositiveIntegerField(default=1)
+    total = models.PositiveIntegerField(null=True)
+    """How many are meant; None: not counted yet."""
     processed = models.PositiveIntegerField(default=0)
     """Of `total`, so far."""
     actor_label = models.CharField(max_length=150)

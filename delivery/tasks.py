@@ -1,4 +1,4 @@
-"""Housekeeping of the queue itself."""
+"""Housekeeping of the queue of tasks and of the outbox."""
 
 import logging
 from datetime import datetime, timedelta
@@ -7,11 +7,16 @@ from django.utils import timezone
 from django_tasks import TaskResultStatus, task
 from django_tasks_db.models import DBTaskResult
 
+from delivery import books, interventions
+from delivery.models import Attempt, Intervention
+
 log = logging.getLogger(__name__)
 
 ABANDONED_AFTER = timedelta(days=1)
 SUCCESSES_KEPT = timedelta(days=1)
 FAILURES_KEPT = timedelta(days=14)
+ATTEMPTS_KEPT = timedelta(days=30)
+_ATTEMPTS_AT_ONCE = 1_000
 
 
 @task()
@@ -19,6 +24,33 @@ def prune_finished_tasks() -> None:
     """Old results are gone, and a task whose worker was killed no longer says that it is running."""
     fail_abandoned(now=timezone.now())
     prune(now=timezone.now())
+
+
+@task()
+def prune_attempts() -> None:
+    """Calls of long ago are gone; the deliveries they were made for stay."""
+    while _prune_attempts(now=timezone.now()) == _ATTEMPTS_AT_ONCE:
+        pass
+
+
+@task()
+def compact_books() -> None:
+    """The books are short, and say the same."""
+    books.compact()
+
+
+@task()
+def continue_interventions() -> None:
+    """What people began to do to many deliveries, and a killed worker left, goes on."""
+    for intervention_id in Intervention.objects.filter(finished_at=None).values_list("pk", flat=True):
+        interventions.carry_on.func(intervention_id)
+
+
+def _prune_attempts(*, now: datetime) -> int:
+    old = Attempt.objects.filter(happened_at__lt=now - ATTEMPTS_KEPT).order_by("happened_at")
+    ids = list(old.values_list("pk", flat=True)[:_ATTEMPTS_AT_ONCE])
+    Attempt.objects.filter(pk__in=ids).delete()
+    return len(ids)
 
 
 def fail_abandoned(*, now: datetime) -> int:

@@ -254,11 +254,18 @@ MAX_BODY_BYTES = 256 * 1024
 
 # ---------------------------------------- background work
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+# How many destinations, and calls of one destination, a worker sends to at a time.
+OUTBOX_THREADS: int = env.int("OUTBOX_THREADS", default=16)
+# A worker that has said nothing for so long is gone, and another takes over what it was sending.
+OUTBOX_LEASE = timedelta(seconds=60)
 # What the worker starts by itself, and how often.
 SCHEDULED_TASKS = {
     "tokens.tasks.roll_up_usage": timedelta(minutes=1),
     "tokens.tasks.prune": timedelta(hours=1),
     "delivery.tasks.prune_finished_tasks": timedelta(hours=6),
+    "delivery.tasks.prune_attempts": timedelta(hours=1),
+    "delivery.tasks.compact_books": timedelta(minutes=5),
+    "delivery.tasks.continue_interventions": timedelta(minutes=1),
     "personas.operations.wake_abandoned": timedelta(minutes=1),
     "personas.tasks.find_duplicates": timedelta(minutes=1),
     "personas.operations.prune_operations": timedelta(hours=6),

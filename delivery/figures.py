@@ -1,0 +1,138 @@
+"""What the monitor shows, none of it by counting millions of rows."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from delivery import books, breaker
+from delivery.models import BookEntry, Delivery, Destination, Intervention
+from delivery.states import State
+from raven_admin.statements import Statement
+
+AGE_LIMIT = timedelta(minutes=5)
+"""The oldest undelivered change may be this old before the headline is no longer green."""
+_REASONS_AMONG = 10_000
+
+_OLDEST = Statement("""
+    SELECT id, since FROM delivery_delivery
+     WHERE workspace_id = %s AND state IN ('waiting', 'sending', 'refused', 'unknown') ORDER BY since LIMIT 1
+""")
+_OLDEST_THERE = Statement("""
+    SELECT id, since FROM delivery_delivery
+     WHERE destination_id = %s AND state IN ('waiting', 'sending', 'refused', 'unknown') ORDER BY since LIMIT 1
+""")
+_REASONS = Statement("""
+    SELECT code, MAX(problem), COUNT(*) FROM (
+        SELECT code, problem FROM delivery_delivery WHERE destination_id = %s AND state = 'refused' LIMIT %s
+    ) refused GROUP BY code ORDER BY COUNT(*) DESC, code
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Oldest:
+    """The oldest change that has not been delivered, wherever it was to go."""
+
+    delivery_id: int
+    age: timedelta
+
+    @property
+    def is_over_limit(self) -> bool:
+        return self.age > AGE_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationFigures:
+    """How a destination is doing."""
+
+    destination: Destination
+    created: int
+    by_state: dict[State, int]
+    oldest: Oldest | None
+    paused_until: datetime | None
+    """Nothing is sent before, because it failed or asked for it."""
+
+    @property
+    def balances(self) -> bool:
+        """Whether created is the sum of all states."""
+        return self.created == sum(self.by_state.values())
+
+    @property
+    def open_count(self) -> int:
+        return sum(self.by_state[state] for state in (State.WAITING, State.SENDING, State.REFUSED, State.UNKNOWN))
+
+    @property
+    def is_failing(self) -> bool:
+        return breaker.is_probing(self.destination.consecutive_failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why deliveries were refused, with one of the sentences, and how many (of the first 10,000)."""
+
+    code: str
+    problem: str
+    count: int
+
+
+def oldest_undelivered(*, workspace_id: int, now: datetime) -> Oldest | None:
+    """The headline; None when everything has arrived."""
+    return _as_oldest(_OLDEST.rows(workspace_id), now=now)
+
+
+def by_destination(*, workspace_id: int, now: datetime) -> list[DestinationFigures]:
+    """Every destination that is not removed, by name."""
+    destinations = list(Destination.objects.filter(workspace=workspace_id, removed_at=None).order_by("name", "id"))
+    totals = books.totals(BookEntry.objects.filter(destination__in=destinations))
+    return [_figures(destination, totals.get(destination.pk, {}), now=now) for destination in destinations]
+
+
+def reasons(*, destination_id: int) -> list[Reason]:
+    """Of what is refused there now, the most frequent first; each can be retried as a whole."""
+    return [Reason(code, problem, count) for code, problem, count in _REASONS.rows(destination_id, _REASONS_AMONG)]
+
+
+def deliveries(
+    *,
+    workspace_id: int,
+    destination_id: int | None = None,
+    state: str = "",
+    code: str = "",
+    persona_id: int | None = None,
+) -> Any:
+    """The workspace's deliveries that match, newest first, with their destinations; a page costs the same at any size."""
+    found = Delivery.objects.filter(workspace=workspace_id).select_related("destination").order_by("-id")
+    if destination_id is not None:
+        found = found.filter(destination=destination_id)
+    if state:
+        found = found.filter(state=state)
+    if code:
+        found = found.filter(code=code)
+    if persona_id is not None:
+        found = found.filter(persona_id=persona_id)
+    return found
+
+
+def unfinished_interventions(*, workspace_id: int) -> list[Intervention]:
+    """What is being done to many deliveries now, for their progress."""
+    unfinished = Intervention.objects.filter(workspace=workspace_id, finished_at=None)
+    return list(unfinished.select_related("destination").order_by("-id")[:20])
+
+
+def _figures(destination: Destination, total: dict[str, int], *, now: datetime) -> DestinationFigures:
+    resumes_at = destination.resumes_at
+    return DestinationFigures(
+        destination=destination,
+        created=total.get(books.CREATED, 0),
+        by_state={state: total.get(state, 0) for state in State},
+        oldest=_as_oldest(_OLDEST_THERE.rows(destination.pk), now=now),
+        paused_until=resumes_at if resumes_at is not None and resumes_at > now else None,
+    )
+
+
+def _as_oldest(rows: list[tuple[Any, ...]], *, now: datetime) -> Oldest | None:
+    if not rows:
+        return None
+    pk, since = rows[0]
+    if isinstance(since, str):  # SQLite's own text
+        since = datetime.fromisoformat(since).replace(tzinfo=now.tzinfo)
+    return Oldest(pk, now - since)

@@ -1,0 +1,312 @@
+"""What people do about deliveries: retry, cancel, confirm, check, send again; one by one, or many in the background.
+
+Each notes who did it. Many are worked through in batches, each a transaction of its own, so that a worker that is
+killed leaves nothing half done and another goes on where it stopped.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django_tasks import task
+
+from delivery import books
+from delivery.carriers import Delivered, Parcel, Refused, carrier_of
+from delivery.models import Attempt, Delivery, Destination, Intervention
+from delivery.states import MOVES, OPEN_STATES, State
+from raven_admin.errors import RavenError
+
+BATCH = 500
+Action = Intervention.Action
+
+
+@dataclass(eq=False)
+class MoveNotAllowed(RavenError):
+    """This delivery is {state} now, so that can't be done any more."""
+
+    code: ClassVar[str] = "move_not_allowed"
+    state: str
+
+
+@dataclass(eq=False)
+class CheckNotPossible(RavenError):
+    """{name} can't be asked whether this arrived. Look there, then mark it as delivered or send it again."""
+
+    code: ClassVar[str] = "check_not_possible"
+    name: str
+
+
+def retry(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
+    """It waits to be sent again, without what later deliveries carry; superseded when nothing of it is left.
+
+    Of a refused one it is a new attempt under a new key; one of unknown outcome keeps its key, so that a destination
+    that honours keys does not do it twice. Raises MoveNotAllowed.
+    """
+    return _act_on_one(delivery, Action.RETRY, State.WAITING, by=by, at=at)
+
+
+def cancel(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
+    """It will not be sent. Raises MoveNotAllowed."""
+    return _act_on_one(delivery, Action.CANCEL, State.CANCELLED, by=by, at=at)
+
+
+def confirm(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
+    """Somebody has seen that it arrived. Raises MoveNotAllowed unless its outcome is unknown."""
+    return _act_on_one(delivery, Action.CONFIRM, State.DELIVERED, by=by, at=at)
+
+
+def check(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
+    """The destination was asked whether it arrived: it is delivered, or waits to be sent again.
+
+    Calls the destination, so not for a transaction. Raises MoveNotAllowed and CheckNotPossible.
+    """
+    if delivery.state != State.UNKNOWN:
+        raise MoveNotAllowed(state=str(delivery.get_state_display()).lower())
+    parcel = Parcel(delivery, delivery.destination)
+    answer = carrier_of(delivery.destination).check(parcel)
+    Attempt.objects.bulk_create(parcel.calls)
+    if answer is None:
+        raise CheckNotPossible(name=delivery.destination.name)
+    remote_id = answer.remote_id if isinstance(answer, Delivered) else ""
+    to = State.WAITING if isinstance(answer, Refused) else State.DELIVERED
+    return _act_on_one(delivery, Action.CHECK, to, by=by, at=at, remote_id=remote_id)
+
+
+@transaction.atomic
+def retry_many(*, destination: Destination, by: str, at: datetime, code: str = "") -> Intervention:
+    """All refused ones of this problem (empty: of any) are being retried in the background."""
+    return _begin(destination, Action.RETRY, state=State.REFUSED, code=code, by=by, at=at)
+
+
+@transaction.atomic
+def cancel_many(*, destination: Destination, by: str, at: datetime, state: State | None = None) -> Intervention:
+    """All in this state (None: all that are open and not being sent) are being cancelled in the background."""
+    return _begin(destination, Action.CANCEL, state=state or "", by=by, at=at)
+
+
+@transaction.atomic
+def replay(*, destination: Destination, since: datetime, by: str, at: datetime) -> Intervention:
+    """All that was delivered from `since` on is being sent again in the background, as new deliveries.
+
+    For a destination that lost what it was told. Messages are left out: people would read them twice.
+    """
+    return _begin(destination, Action.REPLAY, state=State.DELIVERED, since=since, by=by, at=at)
+
+
+@transaction.atomic
+def remove_destination(*, destination: Destination, by: str, at: datetime) -> None:
+    """Nothing goes there any more; what was open is being cancelled, and all of it stays to be looked at."""
+    Destination.objects.filter(pk=destination.pk, removed_at=None).update(removed_at=at)
+    _begin(destination, Action.CANCEL, state="", by=by, at=at)
+
+
+@task()
+def carry_on(intervention_id: int) -> None:
+    """The intervention is finished, unless another worker is at it."""
+    while continue_with(intervention_id, at=timezone.now()):
+        pass
+
+
+@transaction.atomic
+def continue_with(intervention_id: int, *, at: datetime) -> bool:
+    """The next batch is done; whether there is more."""
+    found = (
+        Intervention.objects.select_for_update(of=("self",), skip_locked=True)
+        .filter(pk=intervention_id, finished_at=None)
+        .first()
+    )
+    if found is None:
+        return False
+    Destination.objects.select_for_update(no_key=True).get(pk=found.destination_id)
+    meant = _meant(found)
+    if found.total is None:
+        found.total = meant.count()
+    batch = list(meant.order_by("id")[:BATCH])
+    if found.action == Action.REPLAY:
+        _send_again(batch, found, at=at)
+    elif found.action == Action.RETRY:
+        _retry(batch, found, at=at)
+    else:
+        _move(batch, State.CANCELLED, found, at=at)
+    found.processed += len(batch)
+    if batch:
+        found.done_to_id = batch[-1].pk
+    if len(batch) < BATCH:
+        found.finished_at, found.total = at, found.processed
+    found.save(update_fields=["total", "processed", "done_to_id", "finished_at"])
+    return found.finished_at is None
+
+
+def _begin(
+    destination: Destination,
+    action: Action,
+    *,
+    state: State | str,
+    by: str,
+    at: datetime,
+    code: str = "",
+    since: datetime | None = None,
+) -> Intervention:
+    newest = Delivery.objects.filter(destination=destination).order_by("-id").values_list("pk", flat=True).first()
+    begun = Intervention.objects.create(
+        workspace_id=destination.workspace_id,
+        destination=destination,
+        action=action,
+        state=str(state),
+        code=code,
+        since=since,
+        up_to_id=newest or 0,
+        total=None,
+        actor_label=by,
+        created_at=at,
+    )
+    carry_on.enqueue(begun.pk)
+    return begun
+
+
+def _meant(intervention: Intervention) -> "QuerySet[Delivery]":
+    states = [intervention.state] if intervention.state else [s for s in OPEN_STATES if s != State.SENDING]
+    meant = Delivery.objects.filter(
+        destination=intervention.destination_id,
+        state__in=states,
+        id__gt=intervention.done_to_id,
+        id__lte=intervention.up_to_id,
+    )
+    if intervention.code:
+        meant = meant.filter(code=intervention.code)
+    if intervention.since is not None:
+        meant = meant.filter(settled_at__gte=intervention.since)
+    if intervention.action == Action.REPLAY:
+        meant = meant.exclude(kind__startswith="message.")
+    return meant
+
+
+@transaction.atomic
+def _act_on_one(
+    delivery: Delivery, action: Action, to: State, *, by: str, at: datetime, remote_id: str = ""
+) -> Delivery:
+    # The destination first, as in a claim: nobody sends it meanwhile.
+    destination = Destination.objects.select_for_update(no_key=True).get(pk=delivery.destination_id)
+    locked: Delivery = Delivery.objects.select_for_update(no_key=True, of=("self",)).get(pk=delivery.pk)
+    if to not in MOVES[State(locked.state)] or (action == Action.RETRY and locked.state == State.SENDING):
+        raise MoveNotAllowed(state=str(locked.get_state_display()).lower())
+    done = Intervention.objects.create(
+        workspace_id=locked.workspace_id,
+        destination=destination,
+        delivery=locked,
+        action=action,
+        state=locked.state,
+        total=1,
+        processed=1,
+        actor_label=by,
+        created_at=at,
+        finished_at=at,
+    )
+    if to == State.WAITING:
+        _retry([locked], done, at=at)
+    else:
+        locked.remote_id = remote_id or locked.remote_id
+        _move([locked], to, done, at=at)
+    return locked
+
+
+def _retry(batch: Sequence[Delivery], intervention: Intervention, *, at: datetime) -> None:
+    overtaken_by = _take_out_overtaken(batch)
+    waiting = [delivery for delivery in batch if delivery not in overtaken_by]
+    for delivery in waiting:
+        if delivery.state == State.REFUSED:
+            delivery.idempotency_key = uuid4()  # or its destination might repeat the refusal
+        delivery.due_at, delivery.code, delivery.problem = at, "", ""
+    _move(waiting, State.WAITING, intervention, at=at)
+    for delivery, later in overtaken_by.items():
+        delivery.superseded_by = later
+    _move(list(overtaken_by), State.SUPERSEDED, intervention, at=at)
+
+
+def _send_again(batch: Sequence[Delivery], intervention: Intervention, *, at: datetime) -> None:
+    overtaken = _take_out_overtaken(batch)
+    copies = [
+        Delivery(
+            workspace_id=old.workspace_id,
+            destination_id=old.destination_id,
+            lane=old.lane,
+            kind=old.kind,
+            merge=old.merge,
+            persona_id=old.persona_id,
+            recipient_id=old.recipient_id,
+            token_id=old.token_id,
+            fields=old.fields,
+            payload=old.payload,
+            actor_label=intervention.actor_label,
+            change_ids=old.change_ids,
+            intervention=intervention,
+            due_at=at,
+            since=at,
+            created_at=at,
+        )
+        for old in batch
+        if old not in overtaken
+    ]
+    Delivery.objects.bulk_create(copies)
+    books.enter({(intervention.destination_id, state): len(copies) for state in (books.CREATED, str(State.WAITING))})
+
+
+def _take_out_overtaken(batch: Sequence[Delivery]) -> dict[Delivery, Delivery]:
+    """Nothing in `batch` still carries what a later delivery carries; those left with nothing, with that later one.
+
+    Or an old value would be sent over a newer one.
+    """
+    changes = [delivery for delivery in batch if delivery.merge != Delivery.Merge.NONE]
+    if not changes:
+        return {}
+    subjects = Q(persona_id__in={c.persona_id for c in changes if c.persona_id}) | Q(
+        token_id__in={c.token_id for c in changes if c.token_id}
+    )
+    later = Delivery.objects.filter(subjects, destination=changes[0].destination_id, pk__gt=changes[0].pk).exclude(
+        state__in=[State.CANCELLED, State.SUPERSEDED]
+    )
+    of_lane: dict[str, list[Delivery]] = {}
+    for newer in later.exclude(merge=Delivery.Merge.NONE).order_by("id"):
+        of_lane.setdefault(newer.lane, []).append(newer)
+    overtaken: dict[Delivery, Delivery] = {}
+    for delivery in changes:
+        for newer in of_lane.get(delivery.lane, []):
+            if newer.pk > delivery.pk and _takes_from(newer, delivery):
+                overtaken[delivery] = newer
+    return overtaken
+
+
+def _takes_from(newer: Delivery, older: Delivery) -> bool:
+    """Whether nothing is left of `older` without what `newer` carries."""
+    if newer.merge == Delivery.Merge.REPLACE:
+        return True
+    if newer.kind != older.kind or older.merge != Delivery.Merge.COMBINE:
+        return False
+    shared = older.payload.keys() & newer.payload.keys()
+    older.payload = {name: value for name, value in older.payload.items() if name not in shared}
+    older.fields = [name for name in older.fields if name not in newer.fields]
+    return bool(shared) and not older.payload
+
+
+def _move(deliveries: Sequence[Delivery], to: State, intervention: Intervention, *, at: datetime) -> None:
+    """They are in the state `to`, because of `intervention`, and the books say so."""
+    tally: books.Tally = Counter()
+    for delivery in deliveries:
+        books.note_move(tally, delivery.destination_id, State(delivery.state), to)
+        delivery.state, delivery.intervention = to, intervention
+        delivery.settled_at = None if to == State.WAITING else at
+    Delivery.objects.bulk_update(
+        deliveries,
+        [
+            "state", "intervention", "settled_at", "due_at", "code", "problem", "idempotency_key", "payload", "fields",
+            "superseded_by", "remote_id",
+        ],
+        batch_size=100,
+    )  # fmt: skip
+    books.enter(tally)
