@@ -21,8 +21,18 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import Workspace
 from personas.attributes import parse_value
-from personas.models import AttributeDefinition, AttributeType, AttributeValue, Contact, ContactType, Persona
-from personas.search import AsNumber, search_personas, with_problem
+from personas.models import (
+    AsNumber,
+    AttributeDefinition,
+    AttributeType,
+    AttributeValue,
+    Contact,
+    ContactType,
+    Persona,
+    SearchDocument,
+)
+from personas.search import search_personas
+from personas.search_index import KEY_OF_WORKSPACE
 from raven_admin.errors import RavenError
 
 MAX_CONDITIONS = 20
@@ -89,8 +99,10 @@ class Problem(StrEnum):
 _PROBLEM_LABELS: dict[Problem, Promise] = {
     Problem.ANY: gettext_lazy("Has problems"),
     Problem.NO_CONTACT: gettext_lazy("Has no contact"),
-    Problem.INVALID_NUMBER: gettext_lazy("Has a number that can't exist"),
+    Problem.INVALID_NUMBER: gettext_lazy("Has a number that no plan knows"),
 }
+
+_STORED_PROBLEMS = {Problem.NO_CONTACT: 1, Problem.INVALID_NUMBER: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +241,16 @@ class PersonaFilter:
         for condition in self.conditions:
             yield condition.q()
         if self.problem:
-            yield with_problem(self.problem, workspace=workspace)
+            key = OuterRef("pk") + workspace.pk * KEY_OF_WORKSPACE
+            yield Q(Exists(documents_with(self.problem).filter(key=key)))
         if self.updated_since:
             yield Q(updated_at__gte=_beginning_of(self.updated_since, workspace))
+
+
+def documents_with(problem: Problem) -> QuerySet[SearchDocument]:
+    """Of the personas with that problem, of any workspace."""
+    some = SearchDocument.objects.filter(problem__gt=0)  # said too where one is asked for: that index holds only these
+    return some if problem is Problem.ANY else some.filter(problem=_STORED_PROBLEMS[problem])
 
 
 def _beginning_of(day: date, workspace: Workspace) -> datetime:

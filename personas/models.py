@@ -1,5 +1,8 @@
 """The people a workspace writes to, and the addresses they are reached at."""
 
+from collections.abc import Iterable
+from typing import Any, cast
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -7,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Workspace
+from personas.contacts import is_doubtful
 
 
 class ContactType(models.TextChoices):
@@ -41,12 +45,22 @@ class Persona(models.Model):
         verbose_name_plural = _("personas")
         indexes = [
             models.Index(fields=["workspace", "-id"], name="persona_newest"),
-            models.Index(fields=["workspace", "name"], name="persona_by_name"),
-            models.Index(fields=["workspace", "updated_at"], name="persona_by_update"),
+            models.Index(fields=["workspace", "name", "id"], name="persona_by_name"),
+            models.Index(fields=["workspace", "updated_at", "id"], name="persona_by_update"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class DoubtField(models.BooleanField):  # type: ignore[type-arg]
+    """Always what `is_doubtful` says of the contact that is being stored, one by one or in bulk."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> bool:
+        contact = cast(Contact, model_instance)
+        doubtful = is_doubtful(contact.type, contact.normalized)
+        contact.is_doubtful = doubtful
+        return doubtful
 
 
 class Contact(models.Model):
@@ -58,6 +72,8 @@ class Contact(models.Model):
     label = models.CharField(_("label"), max_length=255, blank=True)
     key = models.CharField(_("as typed"), max_length=255)
     normalized = models.CharField(_("normalised"), max_length=255)
+    is_doubtful = DoubtField(default=False, editable=False)
+    """That it is a number which its country's numbering plan does not know; see `is_doubtful`."""
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
@@ -68,9 +84,16 @@ class Contact(models.Model):
             models.UniqueConstraint(fields=["workspace", "type", "normalized"], name="contact_unique"),
             models.CheckConstraint(condition=models.Q(type__in=ContactType.values), name="contact_type_known"),
         ]
+        indexes = [models.Index(fields=["workspace", "type", "persona"], name="contact_by_type")]
 
     def __str__(self) -> str:
         return f"{self.get_type_display()} {self.normalized}"
+
+    def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
+        """As Django's; whatever stores another key stores whether that is doubtful."""
+        if update_fields is not None and "normalized" in update_fields:
+            update_fields = {*update_fields, "is_doubtful"}
+        super().save(update_fields=update_fields, **options)
 
 
 class AttributeType(models.TextChoices):
@@ -107,6 +130,18 @@ class AttributeDefinition(models.Model):
         return self.label
 
 
+class AsNumber(models.Func):
+    """The value of an attribute of type number, as a number; of any other type, whatever comes of it."""
+
+    output_field = models.FloatField()
+    template = "CAST(%(expressions)s AS REAL)"
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """PostgreSQL would refuse any other text, and may look at those of other attributes first."""
+        number = "CASE WHEN %(expressions)s ~ '^-?[0-9]{1,40}([.][0-9]{1,40})?$' THEN (%(expressions)s)::float8 END"
+        return self.as_sql(compiler, connection, template=number, **context)
+
+
 class AttributeValue(models.Model):
     """What is known of one persona; no row when nothing is."""
 
@@ -117,10 +152,34 @@ class AttributeValue(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["persona", "definition"], name="attributevalue_unique")]
-        indexes = [models.Index(fields=["definition", "value"], name="attributevalue_by_value")]
+        indexes = [
+            models.Index(fields=["definition", "value", "persona"], name="attributevalue_by_value"),
+            models.Index("definition", AsNumber("value"), name="attributevalue_by_number"),
+            models.Index(fields=["definition", "persona"], name="attributevalue_by_persona"),
+        ]
 
     def __str__(self) -> str:
         return self.value
+
+
+class SearchDocument(models.Model):
+    """What a persona is found by. Only the database's triggers write here; see `personas.search_index`."""
+
+    key = models.BigIntegerField(primary_key=True)
+    """Workspace and persona in one number."""
+    text = models.TextField()
+    """An empty line, the folded name, contacts and values, and each pair of letters of the name, a line each."""
+    problem = models.PositiveSmallIntegerField()
+    """1: no contact at all; 2: a doubtful number; 0: none."""
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["key"], condition=models.Q(problem__gt=0), name="searchdocument_any_problem"),
+            models.Index(fields=["problem", "key"], condition=models.Q(problem__gt=0), name="searchdocument_problem"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.key)
 
 
 class Origin(models.TextChoices):

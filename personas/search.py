@@ -1,39 +1,167 @@
-"""Finding a persona by what a person types into a search box."""
+"""Finding a persona by what a person types into a search box.
 
+Whatever is typed becomes terms that all must fit, in any order; a term may be written in several ways, as a number may.
+What is looked through are the documents of `personas.search_index`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, FloatField, Func, OuterRef, Q, QuerySet
+from django.db import connection
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from accounts.models import Workspace
-from personas.contacts import ContactKeyInvalid, normalise
-from personas.models import Contact, ContactType
+from personas.contacts import ContactKeyInvalid, calling_code, normalise
+from personas.folding import fold
+from personas.models import ContactType
+from personas.search_index import KEY_OF_WORKSPACE
+
+MAX_TEXT = 200
+MAX_TERMS = 12
+NEWEST_LOOKED_THROUGH = 10_000
+"""Documents that PostgreSQL reads before it asks the index, which would bring all hits of a common word at once."""
+
+_NUMBER = re.compile(r"(?<!\S)[+(]?\d(?:[\s()./-]*\d){2,}(?!\S)")
+"""A number as people write it: at least three digits, and what stands between groups of them."""
+_LIKE = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
+
+Sql = tuple[str, list[Any]]
+Alternatives = tuple[tuple[str, ...], ...]
+"""Ways to write one term: of one of them, each text must stand in the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuery:
+    """What is looked for in the documents of one workspace."""
+
+    terms: tuple[Alternatives, ...]
+    workspace_id: int
+
+    @classmethod
+    def of(cls, text: str, workspace: Workspace) -> "TextQuery":
+        return cls(tuple(_terms(text[:MAX_TEXT].replace("\0", " "), country=workspace.country)), workspace.pk)
+
+    def newest(self, limit: int, *, below: int | None = None) -> list[int]:
+        """The ids of at most `limit` personas that fit, newest first; of those older than `below` if it is given."""
+        if not self.terms or limit < 1:
+            return []
+        if connection.vendor == "sqlite":
+            return self._ids(*self._hits_in_order(below, limit))
+        found = self._ids(*self._among_newest(below, limit))
+        return found if len(found) == limit else self._ids(*self._all_sorted(below, limit))
+
+    def everybody(self) -> RawSQL:
+        """The ids of all personas that fit, for a query that takes as many as there are."""
+        if not self.terms:
+            return RawSQL("SELECT NULL", [])
+        sql, parameters = self._hits(None)
+        return RawSQL(f"SELECT key - %s FROM ({sql}) hits", [self._base, *parameters])  # noqa: S608, S611
+
+    @property
+    def _base(self) -> int:
+        return self.workspace_id * KEY_OF_WORKSPACE
+
+    def _range(self, below: int | None) -> list[int]:
+        return [self._base, self._base + (KEY_OF_WORKSPACE if below is None else below) - 1]
+
+    def _ids(self, sql: str, parameters: Sequence[Any]) -> list[int]:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return [key - self._base for (key,) in cursor.fetchall()]
+
+    def _hits(self, below: int | None) -> Sql:
+        fits, looked_for = self._condition()
+        if connection.vendor == "postgresql":
+            sql = f"SELECT key FROM personas_searchdocument document WHERE {fits} AND key BETWEEN %s AND %s"  # noqa: S608
+            return sql, [*looked_for, *self._range(below)]
+        # CROSS JOIN: from the trigrams to the documents, never the other way round.
+        sql = f"""
+            SELECT document.key FROM personas_trigrams CROSS JOIN personas_searchdocument document
+                ON document.key = personas_trigrams.rowid
+             WHERE personas_trigrams MATCH %s AND personas_trigrams.rowid BETWEEN %s AND %s AND {fits}
+        """  # noqa: S608
+        return sql, [self._match(), *self._range(below), *looked_for]
+
+    def _hits_in_order(self, below: int | None, limit: int) -> Sql:
+        """SQLite's trigrams come in the order of keys, and only as many as are asked for are read."""
+        sql, parameters = self._hits(below)
+        return f"{sql} ORDER BY personas_trigrams.rowid DESC LIMIT %s", [*parameters, limit]
+
+    def _among_newest(self, below: int | None, limit: int) -> Sql:
+        fits, looked_for = self._condition()
+        newest = "SELECT key, text FROM personas_searchdocument WHERE key BETWEEN %s AND %s ORDER BY key DESC LIMIT %s"
+        return (
+            f"SELECT key FROM ({newest}) document WHERE {fits} ORDER BY key DESC LIMIT %s",  # noqa: S608
+            [*self._range(below), NEWEST_LOOKED_THROUGH, *looked_for, limit],
+        )
+
+    def _all_sorted(self, below: int | None, limit: int) -> Sql:
+        """MATERIALIZED: all hits by the index; told of the order, PostgreSQL might read the table backwards instead."""
+        sql, parameters = self._hits(below)
+        sql = f"WITH hits AS MATERIALIZED ({sql}) SELECT key FROM hits ORDER BY key DESC LIMIT %s"  # noqa: S608
+        return sql, [*parameters, limit]
+
+    def _condition(self) -> Sql:
+        """On a document's text."""
+        if connection.vendor == "sqlite":
+            return _all_of(self.terms, lambda text: ("instr(document.text, %s) > 0", [_as_stored(text)]))
+        return _all_of(self.terms, lambda text: ("document.text LIKE %s", [f"%{_as_stored(text).translate(_LIKE)}%"]))
+
+    def _match(self) -> str:
+        return _all_of(self.terms, lambda text: (" AND ".join(_trigrams(_as_stored(text))), []))[0]
 
 
 def search_personas(personas: QuerySet[Any], text: str, *, workspace: Workspace) -> QuerySet[Any]:
-    """Those whose name contains `text`, or who are reached at it, in whatever notation a phone number is typed."""
-    text = text.strip()
-    keys = {text, text.lower(), text.casefold().removeprefix("@")}
-    for kind in (ContactType.PHONE, ContactType.EMAIL):
-        try:
-            keys.add(normalise(kind, text, country=workspace.country))
-        except ContactKeyInvalid:
-            continue
-    contacts = Contact.objects.filter(workspace=workspace, type__in=ContactType.values, normalized__in=keys)
-    return personas.filter(Q(name__icontains=text) | Q(pk__in=contacts.values("persona")))
+    """Those of `personas` whom `text` finds: by parts of their name, numbers in any notation, addresses and values."""
+    return personas.filter(pk__in=TextQuery.of(text, workspace).everybody())
 
 
-def with_problem(problem: str, *, workspace: Workspace) -> Q:
-    """On the persona: that it has this problem, `any`, `no_contact` or `invalid_number`."""
-    contacts = Contact.objects.filter(persona=OuterRef("pk"))
-    return ~Q(Exists(contacts))
+def _terms(text: str, *, country: str) -> Iterator[Alternatives]:
+    """Numbers first, because their groups of digits are no words of their own."""
+    numbers = _NUMBER.findall(text)[:MAX_TERMS]
+    for number in numbers:
+        yield _notations(number, country=country)
+    for word in fold(_NUMBER.sub(" ", text)).split()[: MAX_TERMS - len(numbers)]:
+        yield ((word,), (word.removeprefix("@"),)) if len(word) > 1 and word.startswith("@") else ((word,),)
 
 
-class AsNumber(Func):
-    """The value of an attribute of type number, as a number; of others, anything. An index has it, written alike."""
+def _notations(number: str, *, country: str) -> Alternatives:
+    """What a number may be stored as: whole, or a part of one; and as it is typed, for the value of an attribute."""
+    digits = re.sub(r"\D", "", number)
+    found: list[tuple[str, ...]] = [tuple(fold(number).split()), (digits,)]
+    if number.startswith("+"):
+        found.append((f"+{digits}",))
+    elif digits.startswith("00"):
+        found.append((f"+{digits[2:]}",))
+    elif digits.startswith("0"):
+        found.append((f"+{calling_code(country)}{digits[1:]}",))
+    with suppress(ContactKeyInvalid):  # a part of a number
+        found.append((normalise(ContactType.PHONE, number, country=country),))
+    return tuple(dict.fromkeys(way for way in found if way and all(len(text) > 1 for text in way)))
 
-    output_field = FloatField()
-    template = "CAST(%(expressions)s AS REAL)"
 
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        template = "CASE WHEN %(expressions)s ~ '^-?[0-9.]+$' THEN CAST(%(expressions)s AS double precision) END"
-        return self.as_sql(compiler, connection, template=template, **context)
+def _as_stored(text: str) -> str:
+    """As a document has it: two letters stand on a line of their own, and at one a name begins."""
+    return {1: f"\n\n{text}", 2: f"\n{text}\n"}.get(len(text), text)
+
+
+def _trigrams(text: str) -> list[str]:
+    """Trigrams that cover `text`, as FTS5 reads them; the documents they are in are looked at themselves afterwards."""
+    places = dict.fromkeys([*range(0, len(text) - 2, 3), len(text) - 3])
+    return ['"{}"'.format(text[at : at + 3].replace('"', '""')) for at in places]
+
+
+def _all_of(terms: Iterable[Alternatives], sql_of: Callable[[str], Sql]) -> Sql:
+    conditions, parameters = [], []
+    for alternatives in terms:
+        ways = []
+        for way in alternatives:
+            each = [sql_of(text) for text in way]
+            ways.append(" AND ".join(sql for sql, _parameters in each))
+            parameters += [value for _sql, values in each for value in values]
+        conditions.append("(" + " OR ".join(f"({way})" for way in ways) + ")")
+    return " AND ".join(conditions), parameters

@@ -1,0 +1,142 @@
+"""The newest of the people whom a filter fits, at a cost that does not grow with the workspace.
+
+A database asked for "the newest 25 with all of this" may begin at the wrong end and read a million rows. Here the
+condition that leaves the fewest begins, by an index that is in the order of people, and the others are asked of whom
+it finds. docs/decisions/0006-finding-people.md has the measurements.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db.models import QuerySet
+
+from accounts.models import Workspace
+from personas.filters import Condition, Operator, PersonaFilter, Problem, documents_with
+from personas.models import Contact, Persona
+from personas.search import TextQuery
+from personas.search_index import KEY_OF_WORKSPACE
+
+NEWEST_TRIED = 5_000
+"""People looked at before a condition is asked whose index is not in their order: most filters fit enough of them."""
+_FIRST, _MOST = 500, 8_000
+"""Candidates that the other conditions are asked of at a time: fewer at first, because a page needs few."""
+
+Newest = Callable[[int | None, int], list[int]]
+"""Ids of people older than the first (None: of all), newest first, at most the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where finding begins, and what is left to be asked."""
+
+    newest: Newest
+    rest: PersonaFilter
+    is_in_order: bool = True
+
+
+def newest_ids(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
+    """The ids of at most `limit` people whom `chosen` fits, newest first."""
+    start = _start(chosen, workspace)
+    if start is None:
+        return list(chosen.apply(workspace).order_by("-pk").values_list("pk", flat=True)[:limit])
+    if not start.is_in_order:
+        found = _among_newest(chosen, workspace, limit)
+        if len(found) == limit:
+            return found
+    if not start.rest:
+        return start.newest(None, limit)
+    return list(_passing(start, workspace, limit))
+
+
+def _among_newest(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
+    newest = Persona.objects.filter(workspace=workspace).order_by("-pk").values_list("pk", flat=True)
+    edge = next(iter(newest[NEWEST_TRIED - 1 : NEWEST_TRIED]), 0)
+    tried = chosen.apply(workspace).filter(pk__gte=edge)
+    return list(tried.order_by("-pk").values_list("pk", flat=True)[:limit])
+
+
+def _passing(start: _Start, workspace: Workspace, limit: int) -> Iterator[int]:
+    below, size = None, _FIRST
+    people = start.rest.apply(workspace).order_by("-pk").values_list("pk", flat=True)
+    while limit and (candidates := start.newest(below, size)):
+        for pk in people.filter(pk__in=candidates)[:limit]:
+            yield pk
+            limit -= 1
+        if len(candidates) < size:
+            return
+        below, size = candidates[-1], min(size * 4, _MOST)
+
+
+def _start(chosen: PersonaFilter, workspace: Workspace) -> _Start | None:
+    """The condition that likely leaves the fewest; None where only everybody can be gone through."""
+    if chosen.text:
+        return _Start(_by_text(chosen.text, workspace), replace(chosen, text=""))
+    for condition in chosen.conditions:
+        if condition.operator is Operator.CONTAINS and (words := _long_words(condition.value)):
+            return _Start(_by_text(words, workspace), chosen)
+    if exact := _first(chosen, {Operator.IS}):
+        return _Start(_by_value(exact), _without(chosen, exact))
+    if chosen.problem:
+        return _Start(_by_problem(chosen.problem, workspace), replace(chosen, problem=None))
+    if broad := _first(chosen, _RANGES):
+        return _Start(_by_value(broad), _without(chosen, broad), is_in_order=False)
+    if chosen.kind:
+        return _Start(_by_kind(chosen.kind, workspace), replace(chosen, kind=""))
+    if filled := _first(chosen, {Operator.HAS}):
+        return _Start(_by_value(filled), _without(chosen, filled))
+    if chosen.updated_since:
+        return _Start(_by_update(chosen, workspace), replace(chosen, updated_since=None), is_in_order=False)
+    return None
+
+
+_RANGES = frozenset(Operator) - {Operator.IS, Operator.HAS, Operator.LACKS}
+
+
+def _first(chosen: PersonaFilter, operators: Collection[Operator]) -> Condition | None:
+    return next((condition for condition in chosen.conditions if condition.operator in operators), None)
+
+
+def _without(chosen: PersonaFilter, condition: Condition) -> PersonaFilter:
+    return replace(chosen, conditions=tuple(other for other in chosen.conditions if other is not condition))
+
+
+def _long_words(text: str) -> str:
+    """What of `text` the index of documents certainly finds wherever it stands in a value."""
+    return " ".join(word for word in text.split() if len(word) > 2 and word.isalpha())
+
+
+def _by_text(text: str, workspace: Workspace) -> Newest:
+    query = TextQuery.of(text, workspace)
+    return lambda below, limit: query.newest(limit, below=below)
+
+
+def _by_problem(problem: Problem, workspace: Workspace) -> Newest:
+    base = workspace.pk * KEY_OF_WORKSPACE
+    documents = documents_with(problem).order_by("-key").values_list("key", flat=True)
+
+    def newest(below: int | None, limit: int) -> list[int]:
+        end = base + (KEY_OF_WORKSPACE if below is None else below)
+        return [key - base for key in documents.filter(key__gte=base, key__lt=end)[:limit]]
+
+    return newest
+
+
+def _by_value(condition: Condition) -> Newest:
+    return _of(condition.matching(), "persona_id")
+
+
+def _by_kind(kind: str, workspace: Workspace) -> Newest:
+    return _of(Contact.objects.filter(workspace=workspace, type=kind).distinct(), "persona_id")
+
+
+def _by_update(chosen: PersonaFilter, workspace: Workspace) -> Newest:
+    return _of(PersonaFilter(updated_since=chosen.updated_since).apply(workspace), "pk")
+
+
+def _of(rows: QuerySet[Any], column: str) -> Newest:
+    def newest(below: int | None, limit: int) -> list[int]:
+        older = rows if below is None else rows.filter(**{f"{column}__lt": below})
+        return list(older.order_by(f"-{column}").values_list(column, flat=True)[:limit])
+
+    return newest
