@@ -33,6 +33,7 @@ _NEW_KEY = re.compile(r"new-([0-9]{1,3})-key")
 _GENDERS = ("female", "male", "other")
 _OFF = {"autocomplete": "off", "form": "person"}
 """Of every control: the name stands in the page's head, outside of the form."""
+_WORDS = {**_OFF, "dir": "auto"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ class AttributeField(forms.Field):
         if self.definition.type == AttributeType.DATE:
             return forms.DateInput({**_OFF, "type": "date"})
         if "\n" in self.seen or len(self.seen) > _LONG_TEXT:
-            return forms.Textarea({**_OFF, "rows": 3, "maxlength": MAX_LENGTH})
-        return forms.TextInput({**_OFF, "maxlength": MAX_LENGTH})
+            return forms.Textarea({**_WORDS, "rows": 3, "maxlength": MAX_LENGTH})
+        return forms.TextInput({**_WORDS, "maxlength": MAX_LENGTH})
 
     def clean(self, value: Any) -> str:
         text = _text(value)
@@ -77,7 +78,7 @@ class FactsForm(forms.Form):
     """What is known of a person beside their contacts."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=255, widget=forms.TextInput(_OFF),
+        label=_("Name"), max_length=255, widget=forms.TextInput(_WORDS),
         error_messages={"required": _("A persona needs a name.")},
     )  # fmt: skip
     gender = forms.CharField(
@@ -89,7 +90,7 @@ class FactsForm(forms.Form):
         error_messages={"invalid": _("Write the birthday as 2002-08-31.")},
     )  # fmt: skip
     notes = forms.CharField(
-        label=_("Notes"), max_length=10_000, required=False, strip=False, widget=forms.Textarea({**_OFF, "rows": 4})
+        label=_("Notes"), max_length=10_000, required=False, strip=False, widget=forms.Textarea({**_WORDS, "rows": 4})
     )
     genders = _GENDERS
 
@@ -108,7 +109,7 @@ class ContactForm(forms.Form):
 
     type = forms.ChoiceField(label=_("Type"), choices=ContactType.choices, widget=forms.Select({"autocomplete": "off"}))
     key = forms.CharField(label=_("Address"), max_length=MAX_KEY_LENGTH, required=False, widget=forms.TextInput(_OFF))
-    label = forms.CharField(label=_("Label"), max_length=255, required=False, widget=forms.TextInput(_OFF))
+    label = forms.CharField(label=_("Label"), max_length=255, required=False, widget=forms.TextInput(_WORDS))
     remove = forms.BooleanField(label=_("Remove"), required=False, widget=forms.CheckboxInput({"autocomplete": "off"}))
 
     taken: ContactTaken | None = None
@@ -220,6 +221,11 @@ class PersonForm:
 
     def added(self) -> list[ContactDraft]:
         return [draft for form in self.new if (draft := form.draft()) is not None]
+
+    @property
+    def filled(self) -> list[ContactForm]:
+        """The new contacts that were filled in."""
+        return [form for form in self.new if form.errors or form.draft() is not None]
 
     @property
     def error_count(self) -> int:
