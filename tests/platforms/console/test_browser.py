@@ -1,0 +1,54 @@
+"""Connections in a browser: light and dark, wide and narrow, watched by axe and the content policy."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Browser, BrowserContext
+
+from accounts.models import User, Workspace
+from platforms.connections import ConnectionDraft, add_connection
+from tests.console.test_browser import LOOKS, Watched, _signed_in
+from tests.platforms.connecting import connect, make_remote
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(params=LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
+def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
+    theme, width = request.param
+    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
+    yield context
+    context.close()
+
+
+def test_pages_of_connections_break_no_rule(
+    context: BrowserContext, live_server: Any, admin_user: User, workspace: Workspace, other_workspace: Workspace,
+    settings: Any,
+) -> None:  # fmt: skip
+    settings.ALLOWED_PRIVATE_ADDRESSES = [live_server.url.removeprefix("http://")]
+    watched = Watched(_signed_in(context, live_server.url, admin_user), live_server.url)
+    watched.check(reverse("admin:platforms_connection_changelist"))
+    raven = connect(workspace, make_remote(other_workspace), live_server.url, "raven")
+    mail = ConnectionDraft("email", "Mail", settings={"sender": "shop@example.org"}, carries=frozenset({"messages"}))
+    add_connection(workspace=workspace, draft=mail)
+
+    watched.check(reverse("admin:platforms_connection_changelist"))
+    watched.check(reverse("admin:platforms_connection_add"))
+    for platform in ("raven", "chative", "bevatel", "webhook", "email"):
+        watched.check(f"{reverse('admin:platforms_connection_add')}?platform={platform}")
+    watched.page.get_by_role("button", name="Connect", exact=True).click()
+    watched.look("a form with errors")
+    watched.check(reverse("admin:platforms_connection_change", args=[raven.pk]))
+    watched.page.get_by_role("button", name="Test connection").click()
+    watched.page.get_by_text("It works").wait_for()
+    watched.look("a test")
+    watched.check(reverse("admin:platforms_connection_delete", args=[raven.pk]))
+    watched.page.goto(f"{live_server.url}{reverse('admin:platforms_connection_add')}?platform=webhook")
+    watched.page.get_by_label("Address").fill("https://crm.example.org/hook")
+    watched.page.get_by_role("button", name="Connect", exact=True).click()
+    watched.page.get_by_label("Signing secret").wait_for()
+    watched.look("the secret")
+
+    assert watched.findings == []
