@@ -61,6 +61,7 @@ PLACES = [
     Place("messaging.Topic", _("Topics"), "hash"),
     Place("messaging.Template", _("Templates"), "file-text"),
     Place("messaging.Location", _("Locations"), "map-pin"),
+    Place("platforms.Connection", _("Connections"), "network"),
 ]
 ATTRIBUTES = Place("personas.AttributeDefinition", _("Attributes"), "tag")
 PEOPLE = Place("accounts.Membership", _("People"), "circle-user")

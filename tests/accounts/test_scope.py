@@ -12,6 +12,8 @@ from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Location, Message, Template, Topic
 from personas.models import AttributeDefinition, Operation, Persona
+from platforms.connections import ConnectionDraft, add_connection
+from platforms.models import Connection
 from tests.console.conftest import make_call, make_message, make_persona
 from tokens.models import RequestLogEntry, Token
 from tokens.services import COMMAND_LINE, Configuration, issue_token
@@ -47,6 +49,12 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
             Template: Template.objects.create(workspace=workspace, name="Hello", body="Hello {{1}}").pk,
             Location: Location.objects.create(workspace=workspace, name="Shop", code="shop", time_zone="UTC").pk,
             Operation: Operation.objects.create(workspace=workspace, kind="import", title="people.xlsx").pk,
+            Connection: add_connection(
+                workspace=workspace,
+                draft=ConnectionDraft(
+                    "raven", "Shop chat", "https://raven.example.org", "secret-of-it", carries=frozenset({"personas"})
+                ),
+            ).pk,
             AttributeDefinition: AttributeDefinition.objects.create(workspace=workspace, key="city", label="City").pk,
         }
     )
@@ -155,13 +163,18 @@ def test_filter_in_the_address_reaches_no_other_workspace_and_no_password(
 
 
 FOR_SUPERUSERS = ("accounts_workspace_add", "accounts_workspace_changelist")
-FOR_ADMINS = ("tokens_token_add", "accounts_membership_add", "personas_attributedefinition_add")
+FOR_ADMINS = ("platforms_connection_add", "tokens_token_add", "accounts_membership_add", "personas_attributedefinition_add")
 ROWS_FOR_ADMINS = [
     ("accounts_membership_delete", Membership),
     ("accounts_membership_password", Membership),
     ("accounts_workspace_change", Workspace),
     ("accounts_workspace_delete", Workspace),
     ("accounts_workspace_history", Workspace),
+    ("platforms_connection_delete", Connection),
+    ("platforms_connection_test", Connection),
+    ("platforms_connection_switch", Connection),
+    ("platforms_connection_secret", Connection),
+    ("platforms_connection_link", Connection),
 ]
 
 
