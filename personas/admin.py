@@ -3,16 +3,19 @@
 from django.contrib import admin
 
 from personas.console.attributes import AttributeDefinitionPages
+from personas.console.history import DeletionReceiptPages, PersonaChangePages, PersonaHistory
 from personas.console.importing import ImportPages
 from personas.console.listing import PersonaListing
 from personas.console.person import PersonPage
-from personas.models import AttributeDefinition, Operation, Persona
+from personas.models import AttributeDefinition, DeletionReceipt, Operation, Persona, PersonaChange
 
 
 @admin.register(Persona)
-class PersonaAdmin(PersonaListing, PersonPage):
+class PersonaAdmin(PersonaListing, PersonaHistory, PersonPage):
     pass
 
 
 admin.site.register(AttributeDefinition, AttributeDefinitionPages)
 admin.site.register(Operation, ImportPages)
+admin.site.register(PersonaChange, PersonaChangePages)
+admin.site.register(DeletionReceipt, DeletionReceiptPages)

@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Location, Message, Template, Topic
-from personas.models import AttributeDefinition, Operation, Persona
+from personas.models import AttributeDefinition, DeletionReceipt, Operation, Persona, PersonaChange
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
 from tests.console.conftest import make_call, make_message, make_persona
@@ -54,6 +54,10 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
                 draft=ConnectionDraft(
                     "raven", "Shop chat", "https://raven.example.org", "secret-of-it", carries=frozenset({"personas"})
                 ),
+            ).pk,
+            PersonaChange: persona.changes.create(workspace=workspace, field="notes", new="x", actor_label="Ayu").pk,
+            DeletionReceipt: DeletionReceipt.objects.create(
+                workspace=workspace, persona_id=9, origin="person", actor_label="Ayu"
             ).pk,
             AttributeDefinition: AttributeDefinition.objects.create(workspace=workspace, key="city", label="City").pk,
         }
