@@ -151,6 +151,18 @@ class ImportPages(OperationPages):
         return refused_response(operation=operation, viewer=cast(User, request.user))
 
 
+def excel_buttons(request: HttpRequest) -> list[ListButton]:
+    """For the list of people: importing some, and a download of those on the screen."""
+    workspace = current_workspace(request)
+    buttons = []
+    if may(request.user, Action.DOWNLOAD, workspace):
+        url = f"{reverse('admin:personas_operation_people')}?{request.GET.urlencode()}".rstrip("?")
+        buttons.append(ListButton(gettext_lazy("Download Excel"), url, "download"))
+    if may(request.user, Action.PERSONA_WRITE, workspace):
+        buttons.append(ListButton(gettext_lazy("Import"), reverse("admin:personas_operation_import"), "upload"))
+    return buttons
+
+
 def _allowed(request: HttpRequest, action: Action) -> Workspace:
     """The current workspace, if the person may do this in it."""
     workspace = current_workspace(request)

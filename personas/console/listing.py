@@ -3,13 +3,15 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceModelAdmin
+from accounts.console import ListButton, WorkspaceModelAdmin
+from personas.console.importing import excel_buttons
 from personas.models import Contact, ContactType, Persona
 from personas.search import search_personas
 
@@ -53,6 +55,9 @@ class PersonaListing(WorkspaceModelAdmin):
         if not search_term.strip() or workspace is None:
             return queryset, False
         return search_personas(queryset, search_term, workspace=workspace), False
+
+    def list_buttons(self, request: HttpRequest, changelist: ChangeList) -> list[ListButton]:
+        return [*excel_buttons(request), *super().list_buttons(request, changelist)]
 
     @admin.display(description=_("contacts"))
     def contact_keys(self, persona: Persona) -> str:

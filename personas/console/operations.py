@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -90,7 +91,7 @@ class OperationPages(WorkspaceModelAdmin):
     fields = ()
     change_form_template = "personas/operation.html"
     change_list_template = "personas/operations.html"
-    list_display = ("title", "kind", "state_pill", "result", "actor_label", "created_at")
+    list_display = ("title", "kind", "state_pill", "result", "by", "begun")
     list_display_links = ("title",)
     list_filter = ("kind", "state")
     sortable_by = ()
@@ -121,7 +122,15 @@ class OperationPages(WorkspaceModelAdmin):
     @admin.display(description=gettext_lazy("result"))
     def result(self, operation: Operation) -> str:
         tabs = tabs_of(operation, "")
-        return ", ".join(f"{tab.label}: {tab.count_shown}" for tab in tabs if tab.count) or "–"
+        return " · ".join(f"{tab.label}: {tab.count_shown}" for tab in tabs if tab.count) or "–"
+
+    @admin.display(description=gettext_lazy("by"))
+    def by(self, operation: Operation) -> str:
+        return operation.actor_label
+
+    @admin.display(description=gettext_lazy("begun"))
+    def begun(self, operation: Operation) -> datetime:
+        return operation.created_at
 
     # ---------------------------------------------------------------------------------------------- one of them
     def render_change_form(
@@ -166,7 +175,12 @@ class OperationPages(WorkspaceModelAdmin):
         page = pages.page(int(number) if number.isascii() and number.isdigit() else 1)
         titles = {column.key: column.title for column in columns_of(operation.workspace)}
         for row in page.object_list:
-            row.shown = [(_label(field, titles), old, new) for field, old, new in row.differences]
+            is_named = row.action == Action.CREATE  # beside it already
+            row.shown = [
+                (_label(field, titles), old, new)
+                for field, old, new in row.differences
+                if not (is_named and field == "name")
+            ]
         return page
 
     def status_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -113,9 +113,9 @@ def _attribute_columns(definitions: Iterable[AttributeDefinition], taken: set[st
 
 def _contact_hint(kind: ContactType, workspace: Workspace) -> str:
     if kind in (ContactType.PHONE, ContactType.WHATSAPP):
-        return _("With its country code, as +6285174314159; without one it is read as a number of %(country)s.") % {
-            "country": workspace.country
-        }
+        return _(
+            "With its country code, as +6285174314159; without it, this workspace’s country (%(country)s) is meant."
+        ) % {"country": workspace.country}
     return _("As name@example.org.") if kind == ContactType.EMAIL else ""
 
 

@@ -85,8 +85,11 @@ def _table_of_workbook(content: bytes, preferred_sheet: str) -> Table:
         raise FileUnreadable(f"it is damaged, or no Excel workbook ({error}).") from None
     if sheet is None or sheet.start is None:
         raise FileUnreadable("it is empty.")
-    rows = _numbered(map(_with_none, sheet.iter_rows()), first=sheet.start[0] + 1)
-    _number, header = next(rows)  # a sheet's area begins with a row that has something in it
+    rows = _numbered(map(_with_none, sheet.iter_rows()), first=1)
+    try:
+        _number, header = next(rows)
+    except StopIteration:
+        raise FileUnreadable("it is empty.") from None
     return Table([_text(cell) for cell in header], rows, sheet.height - 1)
 
 

@@ -11,5 +11,9 @@ def work_off(operation: Operation) -> Operation:
         assert operation.leased_until is not None
         carry_on.call(operation.pk, operation.leased_until.isoformat())
         before, operation = operation, Operation.objects.select_related("workspace").get(pk=operation.pk)
-        assert (before.state, before.leased_until) != (operation.state, operation.leased_until), "nobody moved it"
+        assert _place(before) != _place(operation), "nobody moved it"
     return operation
+
+
+def _place(operation: Operation) -> tuple[str, int, object]:
+    return operation.state, operation.processed, operation.leased_until
