@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from personas.attributes import MAX_LENGTH, parse_value
-from personas.contacts import MAX_KEY_LENGTH, ContactKeyInvalid, calling_code, is_doubtful, normalise
+from personas.contacts import MAX_KEY_LENGTH, ContactKeyInvalid, calling_code, normalise
 from personas.editing import Sheet, Value, one_line_break, persona_draft
 from personas.matching import ContactDraft
 from personas.models import AttributeDefinition, AttributeType, Contact, ContactType
@@ -144,10 +144,6 @@ class ContactForm(forms.Form):
         if given.get("remove") or ("key" in given and not given["key"] and (self.seen or not given.get("label"))):
             return None
         return ContactDraft(given.get("type", ""), given.get("key", ""), given.get("label", ""))
-
-    @property
-    def is_doubtful(self) -> bool:
-        return self.contact is not None and is_doubtful(self.contact.type, self.contact.normalized)
 
 
 class PersonForm:

@@ -198,6 +198,9 @@ def test_pages_of_a_person_break_no_rule_of_axe_policy_or_width(
     page.check(f"[name={phone}-remove]")
     page.get_by_role("button", name="Add a contact").click()
     watched.look("changed")
+    page.locator("main details.menu > summary").click()
+    watched.look("menu")
+    page.keyboard.press("Escape")
     page.fill("[name=new-0-key]", "1")
     page.fill("[name=attribute-points]", "many")
     with page.expect_navigation():
