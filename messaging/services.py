@@ -265,18 +265,18 @@ class _Found:
 # the statement anew for each value of `type = …`: there are indexes of one type alone.
 _LOOK_UP_TEXT = """
     WITH known AS ({known})
-    SELECT 'contact', type, normalized, name, contact_id, persona_id, version FROM known
+    SELECT 'contact', type, normalized, name, contact_id, persona_id FROM known
     UNION ALL
-    SELECT 'sender', person.first_name, person.last_name, person.username, person.id, NULL, NULL
+    SELECT 'sender', person.first_name, person.last_name, person.username, person.id, NULL
       FROM accounts_user person JOIN accounts_membership membership ON membership.user_id = person.id
      WHERE membership.workspace_id = %(workspace_id)s AND person.is_active AND person.{key_of_sender} = %(sender)s
     UNION ALL
-    SELECT 'topic', NULL, NULL, NULL, id, NULL, NULL FROM messaging_topic
+    SELECT 'topic', NULL, NULL, NULL, id, NULL FROM messaging_topic
      WHERE persona_id = (SELECT persona_id FROM known LIMIT 1)
        AND type IN (%(topic_type)s) AND name = %(topic_name)s AND NOT type = 'mass'
 """
 _NEXT_MESSAGE_TEXT = """
-    UNION ALL SELECT 'message', NULL, NULL, NULL, nextval('messaging_message_id_seq'), NULL, NULL
+    UNION ALL SELECT 'message', NULL, NULL, NULL, nextval('messaging_message_id_seq'), NULL
 """
 
 
@@ -313,10 +313,10 @@ def _look_up(
         topic_name=topic.name if topic else None,
     )
     sender, known, topic_id, message_id = None, {}, None, None
-    for kind, *texts, number, persona_id, version in rows:
+    for kind, *texts, number, persona_id in rows:
         if kind == "contact":
             type, normalized, name = texts
-            known[type, normalized] = Known(number, persona_id, name, version)
+            known[type, normalized] = Known(number, persona_id, name)
         elif kind == "sender":
             first_name, last_name, username = texts
             sender = number, f"{first_name} {last_name}".strip() or username  # as User.display_name

@@ -92,12 +92,10 @@ class Known:
     contact_id: int
     persona_id: int
     persona_name: str
-    persona_version: int
 
 
 _CONTACT_OF_KEY = """
-    SELECT contact.type, contact.normalized, contact.id AS contact_id, persona.id AS persona_id, persona.name,
-           persona.version
+    SELECT contact.type, contact.normalized, contact.id AS contact_id, persona.id AS persona_id, persona.name
       FROM personas_contact contact JOIN personas_persona persona ON persona.id = contact.persona_id
      WHERE contact.workspace_id = %(workspace_id)s AND contact.type = {type} AND contact.normalized = {normalized}
 """
@@ -197,6 +195,7 @@ def _make_missing(
     cause: Cause,
 ) -> dict[Key, Known]:
     """The contacts that were not `known` exist."""
+    versions = _lock_those_who_grow(keys, known)
     personas = []
     for person, of_person in zip(people, keys, strict=True):
         match = next((known[key] for key in of_person if key in known), None)
@@ -205,7 +204,7 @@ def _make_missing(
                 pk=match.persona_id if match else None,
                 workspace_id=workspace_id,
                 name=match.persona_name if match else person.name,
-                version=match.persona_version if match else 1,
+                version=versions.get(match.persona_id, 1) if match else 1,
                 created_at=cause.at,
                 updated_at=cause.at,
             )
@@ -225,10 +224,28 @@ def _make_missing(
     for key, contact in contacts.items():
         grown.setdefault(contact.persona, []).append((f"contact:{key[0]}", "", key[1]))
     _record_growth(made, grown, cause)
-    return {
-        key: Known(contact.pk, contact.persona.pk, contact.persona.name, contact.persona.version)
-        for key, contact in contacts.items()
+    return {key: Known(contact.pk, contact.persona.pk, contact.persona.name) for key, contact in contacts.items()}
+
+
+def _lock_those_who_grow(keys: Sequence[Sequence[Key]], known: Mapping[Key, Known]) -> dict[int, int]:
+    """The versions of the known personas who get a contact; nobody changes them before the transaction ends.
+
+    Raises IntegrityError when one of them is gone.
+    """
+    growing = {
+        known[key].persona_id
+        for of_person in keys
+        if any(key not in known for key in of_person)
+        for key in of_person
+        if key in known
     }
+    if not growing:
+        return {}
+    locked = Persona.objects.select_for_update().filter(pk__in=growing).order_by("pk")
+    versions = dict(locked.values_list("pk", "version"))
+    if len(versions) < len(growing):
+        raise IntegrityError("a persona was deleted meanwhile")
+    return versions
 
 
 def _record_growth(made: Sequence[Persona], grown: Mapping[Persona, Sequence[Change]], cause: Cause) -> None:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, NoReturn, Protocol
 import msgspec
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path, re_path
 from django.utils import timezone
@@ -33,6 +34,8 @@ from tokens.refusals import (
     AbilityMissing,
     BodyInvalid,
     BodyTooLarge,
+    ChangedMeanwhile,
+    DatabaseUnavailable,
     EndpointUnknown,
     HostUnknown,
     HttpsRequired,
@@ -54,6 +57,8 @@ from tokens.refusals import (
 from tokens.secrets import mask_hidden_tokens, mask_tokens
 
 logger = logging.getLogger(__name__)
+_DATABASE_IS_BACK_S = 5
+"""After so many seconds a call may try again that found the database locked or gone."""
 _VERSION_TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
@@ -78,7 +83,9 @@ STATUS_OF: dict[type[RavenError], int] = {
     IdempotencyKeyInvalid: 400,
     IdempotencyKeyReused: 422,
     IdempotencyKeyInFlight: 409,
+    ChangedMeanwhile: 409,
     InternalError: 500,
+    DatabaseUnavailable: 503,
 }
 """The HTTP status of what the gateway itself refuses; a dialect adds its own."""
 
@@ -292,12 +299,17 @@ class GatewayView(APIView):
         """The refusal in the dialect's form, logged; what nobody foresaw is logged with its trace and says so."""
         if not isinstance(exc, RavenError):
             logger.exception("gateway call %s failed", self.call.caller.request_id, exc_info=exc)
-            exc = InternalError()
-        if self.call.claim is not None:
-            idempotency.release(self.call.claim)
+            exc = _refusal_of(exc)
         refused: Answer = self.dialect.refusal(exc, request_id=self.call.caller.request_id)
         body = msgspec.json.encode(refused.value)
-        self._log(status=refused.status, code=exc.code, body=body)
+        # Without its database the server's own log has to do. A key that is not given back is free after a minute.
+        if not isinstance(exc, DatabaseUnavailable):
+            try:
+                if self.call.claim is not None:
+                    idempotency.release(self.call.claim)
+                self._log(status=refused.status, code=exc.code, body=body)
+            except DatabaseError:
+                logger.exception("gateway call %s could not be logged", self.call.caller.request_id)
         return _response(refused.status, body, refused.headers)
 
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> NoReturn:
@@ -366,13 +378,21 @@ class GatewayView(APIView):
 
 def refusal_headers(error: RavenError) -> dict[str, str]:
     """The headers that HTTP itself asks for beside the status of this refusal, in any dialect."""
-    if isinstance(error, RateLimitExceeded):
+    if isinstance(error, RateLimitExceeded | DatabaseUnavailable):
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, MethodNotAllowed):
         return {"Allow": error.allowed}
     if isinstance(error, Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
     return {}
+
+
+def _refusal_of(error: Exception) -> RavenError:
+    """What an error that is not ours is told as."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return DatabaseUnavailable(retry_after_s=_DATABASE_IS_BACK_S)
+    # Of what a call could give wrong, nothing comes this far: it is a row that somebody else has just made or deleted.
+    return ChangedMeanwhile() if isinstance(error, IntegrityError) else InternalError()
 
 
 def routes(dialect: Dialect, endpoints: Iterable[Endpoint], *, slash_is_optional: bool = False) -> Sequence[URLPattern]:

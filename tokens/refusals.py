@@ -214,6 +214,21 @@ class IdempotencyKeyInFlight(RavenError):
 
 
 @dataclass(eq=False)
+class ChangedMeanwhile(RavenError):
+    """Something that this call names was changed or deleted at the same moment; nothing was saved. Send it again."""
+
+    code: ClassVar[str] = "changed_meanwhile"
+
+
+@dataclass(eq=False)
+class DatabaseUnavailable(RavenError):
+    """The server can't use its database at the moment. Send the same again in {retry_after_s} s."""
+
+    code: ClassVar[str] = "database_unavailable"
+    retry_after_s: int
+
+
+@dataclass(eq=False)
 class InternalError(RavenError):
     """Something went wrong on our side; nothing was saved. Tell your admin the request id."""
 

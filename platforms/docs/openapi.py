@@ -33,6 +33,7 @@ from tokens.refusals import (
     AbilityMissing,
     BodyInvalid,
     BodyTooLarge,
+    ChangedMeanwhile,
     EndpointUnknown,
     IdempotencyKeyInFlight,
     IdempotencyKeyInvalid,
@@ -94,6 +95,7 @@ def _can_happen(kind: type[RavenError], endpoint: Endpoint) -> bool:
         IdempotencyKeyInvalid: writes,
         IdempotencyKeyReused: writes,
         IdempotencyKeyInFlight: writes,
+        ChangedMeanwhile: writes,
     }
     return conditions.get(kind, True)
 

@@ -10,7 +10,7 @@ from platforms.schemas import HEADER_KEY
 from tokens import idempotency
 
 REQUEST_ID = "req_01kagq3v5f8z2m9c7x4b6n1d0t"
-_NO_BUCKET_YET = {401, 403, 500}
+_NO_BUCKET_YET = {401, 403, 500, 503}
 """Some refusals of these statuses come before a call is counted, so they may lack the RateLimit headers."""
 
 HEADERS: dict[str, Schema] = {
@@ -110,6 +110,7 @@ def common_rules() -> str:
           the operation itself. A refused call has saved nothing.
         - **Rate**: {settings.DEFAULT_REQUESTS_PER_MINUTE} calls a minute for each token, unless its admin chose another
           number. Every answer tells what is left in `RateLimit`; one call too many is 429 with `Retry-After`.
+        - **Database**: while the server can't use it, calls are 503 with `Retry-After`.
         - **Idempotency-Key** on calls that write: the same call under the same key is answered as the first time, with
           `Idempotent-Replayed: true`; another call under that key is 422, one that is still running is 409. Keys are
           the token's own and are kept 24 hours. A refused call gives its key back.

@@ -13,6 +13,7 @@ from tokens.gateway import STATUS_OF, Answer
 from tokens.refusals import (
     AbilityMissing,
     BodyInvalid,
+    DatabaseUnavailable,
     EndpointUnknown,
     MethodNotAllowed,
     ProInactive,
@@ -133,7 +134,7 @@ def _invalid(field: str, message: str) -> dict[str, Any]:
 
 
 def _headers(error: RavenError) -> dict[str, str]:
-    if isinstance(error, RateLimitExceeded):
+    if isinstance(error, RateLimitExceeded | DatabaseUnavailable):
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, MethodNotAllowed):
         return {"Allow": error.allowed}

@@ -1,14 +1,17 @@
 """A call is one transaction: a refusal undoes what was written before it, and costs nothing where nothing was."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from delivery.models import Event
 from messaging.models import Message, Topic
 from personas.models import Contact, Persona
-from tests.platforms.raven.conftest import Api
+from tests.platforms.raven.conftest import Api, refused
 from tokens.models import RequestLogEntry, Token, TokenAbility
 
 
@@ -56,3 +59,106 @@ def _prepared() -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pg_prepared_statements")
         return {name for (name,) in cursor.fetchall()}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is no journey away")
+@pytest.mark.django_db(transaction=True)
+def test_a_message_makes_three_journeys_to_the_database(call: Api, body: dict[str, Any]) -> None:
+    call("message:send", body)
+
+    with CaptureQueriesContext(connection) as queries:
+        call("message:send", body)
+
+    asked = [query["sql"].split()[0] for query in queries if query["sql"] not in {"BEGIN", "COMMIT"}]
+    assert asked == ["WITH", "WITH", "WITH"]
+    assert Message.objects.count() == 2
+
+
+@pytest.fixture
+def database_held() -> Iterator[None]:
+    """Somebody else holds what every call needs, and nobody waits for them."""
+    connection.ensure_connection()
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '1ms'" if connection.vendor == "postgresql" else "PRAGMA busy_timeout = 0")
+    other = connection.copy()
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("LOCK TABLE tokens_ratebucket")
+        else:
+            cursor.execute("UPDATE tokens_ratebucket SET level = 0")
+    yield
+    other.rollback()
+    other.close()
+    connection.close()
+
+
+@pytest.fixture
+def database_gone() -> Iterator[None]:
+    """A new connection reaches nothing."""
+    connection.close()
+    where = "HOST" if connection.vendor == "postgresql" else "NAME"
+    right = connection.settings_dict[where]
+    connection.settings_dict[where] = "/nowhere/at/all"
+    yield
+    connection.settings_dict[where] = right
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("trouble", ["database_held", "database_gone"])
+@pytest.mark.parametrize("operation", ["message:send", "token:self"])
+def test_without_its_database_the_gateway_says_when_to_try_again(
+    call: Api, body: dict[str, Any], request: pytest.FixtureRequest, trouble: str, operation: str
+) -> None:
+    request.getfixturevalue(trouble)
+
+    answer = call(operation, body if operation == "message:send" else None)
+
+    assert refused(answer) == (503, "database_unavailable", "")
+    assert answer["Retry-After"] == "5"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's writers stand in line")
+@pytest.mark.django_db(transaction=True)
+def test_a_persona_deleted_while_it_is_written_to_is_a_conflict(call: Api, body: dict[str, Any]) -> None:
+    call("message:send", body)
+    other = connection.copy()
+
+    def delete_first(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "INSERT INTO messaging_message" in sql:
+            with other.cursor() as cursor:
+                cursor.execute(
+                    "DELETE FROM messaging_recipient; DELETE FROM messaging_message; DELETE FROM messaging_topic;"
+                    "DELETE FROM personas_personachange; DELETE FROM personas_contact; DELETE FROM personas_persona"
+                )
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(delete_first):
+        answer = call("message:send", body)
+    other.close()
+
+    assert refused(answer) == (409, "changed_meanwhile", "")
+    assert (Message.objects.count(), Event.objects.filter(kind="message.sent").count()) == (0, 1)
+    assert RequestLogEntry.objects.filter(code="changed_meanwhile").count() == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's writers stand in line")
+@pytest.mark.django_db(transaction=True)
+def test_a_persona_that_two_calls_give_a_contact_at_once_has_each_version_once(call: Api, body: dict[str, Any]) -> None:
+    call("message:send", body)
+    known = body["recipient"][0]["contact"][0]
+
+    def add(number: int) -> int:
+        fresh = {"type": "email", "name": "", "key": f"rina{number}@example.org"}
+        answer = call("message:send", body | {"recipient": [{"name": "Rina", "contact": [known, fresh]}]})
+        connections.close_all()
+        status: int = answer.status_code
+        return status
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(add, range(8)))
+
+    assert statuses == [200] * 8
+    versions = sorted(event.data["version"] for event in Event.objects.filter(kind="persona.updated"))
+    assert versions == list(range(2, 10))
+    assert Persona.objects.get().version == 9
