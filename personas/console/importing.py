@@ -73,7 +73,7 @@ class ImportPages(OperationPages):
     # ----------------------------------------------------------------------------------------------- uploading
     def import_view(self, request: HttpRequest) -> HttpResponse:
         workspace = _allowed(request, Action.PERSONA_WRITE)
-        form = UploadForm(request.POST or None, request.FILES or None) if request.method == "POST" else UploadForm()
+        form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
         if request.method == "POST" and form.is_valid():
             file: UploadedFile[bytes] = form.cleaned_data["file"]
             operation = begin_operation(
