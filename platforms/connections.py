@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
+from delivery.interventions import remove_destination
 from delivery.models import Delivery, Destination
 from platforms.carrying import note_expiry
 from platforms.contract import Answer, Job, PlannedCall, Platform, Trouble
@@ -140,12 +142,13 @@ def switch_connection(*, connection: Connection, on: bool) -> None:
 
 
 @transaction.atomic
-def remove_connection(*, connection: Connection) -> None:
-    """Nothing goes there any more; credential and links are gone, the deliveries stay to be looked at."""
+def remove_connection(*, connection: Connection, by: str, at: datetime) -> None:
+    """Nothing goes there any more: credential and links are gone, and what has not arrived is cancelled.
+
+    All deliveries stay to be looked at.
+    """
     Link.objects.filter(connection=connection).delete()
-    Destination.objects.filter(pk=connection.destination_id).update(
-        is_on=False, removed_at=timezone.now(), carries_personas=False, carries_messages=False, carries_tokens=False
-    )
+    remove_destination(destination=connection.destination, by=by, at=at)
     connection.delete()
 
 

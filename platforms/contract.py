@@ -125,6 +125,8 @@ class Platform:
     """The types of contact that its messages reach."""
     adds_people: ClassVar[bool] = True
     """False: only people linked to a record there are told about."""
+    not_linked: ClassVar[Text] = ""
+    """What is said of a person who is not linked, where `adds_people` is False."""
     deletes: ClassVar[bool] = False
     """Whether deleting a person here deletes them there."""
     limits: ClassVar[tuple[Text, ...]] = ()

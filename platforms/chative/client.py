@@ -46,6 +46,7 @@ class Chative(Platform):
     rate_help = gettext_lazy("200 is the figure in Chative's documentation.")
     carries = frozenset({"personas"})
     adds_people = False
+    not_linked = gettext_lazy("This person is not linked to anybody on Chative, and its API can't add people.")
     deletes = True
     limits = (
         gettext_lazy("Chative's API can't add people: only those who are there already are changed."),
@@ -87,8 +88,7 @@ class Chative(Platform):
     # ------------------------------------------------------------------ plans
     def push(self, values: Mapping[str, Any], person: Person, job: Job) -> Plan:
         if not job.remote_id:
-            reason = _("This person is not linked to anybody on Chative, and its API can't add people.")
-            raise Undeliverable("not_linked", reason)
+            raise Undeliverable("not_linked", str(self.not_linked))
         body = {name: value for name, value in values.items() if "." not in name}
         custom = {name.partition(".")[2]: value for name, value in values.items() if "." in name}
         if custom:

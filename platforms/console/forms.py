@@ -54,14 +54,15 @@ class ConnectionForm(forms.Form):
         self.platform, self.connection = platform, connection
         super().__init__(data, initial=_initial(platform, connection))
         self.fields["carries"].choices = [(what, label) for what, label in _CARRIED.items() if what in platform.carries]  # type: ignore[attr-defined]
-        self.fields["requests_per_minute"].help_text = platform.rate_help
-        self.fields["base_url"].help_text = platform.url_help
+        self.fields["requests_per_minute"].help_text = str(platform.rate_help)
+        self.fields["base_url"].help_text = str(platform.url_help)
         if not platform.has_address:
             del self.fields["base_url"]
         self._prepare_credential()
         for setting in platform.settings:
             self.fields[f"{_SETTING}{setting.key}"] = forms.CharField(
-                label=setting.label, help_text=setting.help, required=setting.is_required, max_length=MAX_SETTING,
+                label=str(setting.label), help_text=str(setting.help), required=setting.is_required,
+                max_length=MAX_SETTING,
                 widget=forms.TextInput(
                     attrs={"autocomplete": "off"} | ({"inputmode": "numeric"} if setting.is_number else {})
                 ),
@@ -95,7 +96,7 @@ class ConnectionForm(forms.Form):
             del self.fields["credential"]
             return
         field = self.fields["credential"]
-        field.label, field.help_text = self.platform.credential_label, self.platform.credential_help
+        field.label, field.help_text = str(self.platform.credential_label), str(self.platform.credential_help)
         if self.connection is not None and self.connection.has_credential:
             field.help_text = _("One is stored, encrypted, and never shown again. Leave this empty to keep it.")
             field.widget.attrs["placeholder"] = "••••••••"

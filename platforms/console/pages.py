@@ -177,7 +177,7 @@ class ConnectionAdmin(WorkspaceModelAdmin):
         connection = self._connection(request, object_id, to_write=True)
         if request.method == "POST":
             name = connection.name
-            remove_connection(connection=connection)
+            remove_connection(connection=connection, by=request.user.display_name, at=timezone.now())  # type: ignore[union-attr]
             messages.success(request, gettext("%(name)s is no longer connected.") % {"name": name})
             return redirect("admin:platforms_connection_changelist")
         title = gettext("Remove “%(name)s”?") % {"name": connection.name}

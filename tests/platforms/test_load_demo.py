@@ -7,8 +7,10 @@ from django.contrib.auth.hashers import check_password
 from django.core.management import CommandError, call_command
 
 from accounts.models import Membership, User, Workspace
+from delivery.models import Delivery
 from messaging.models import Message, Topic
 from personas.models import Contact, Persona
+from platforms.models import Connection, Link
 from tokens.models import RequestLogEntry, Token
 
 PASSWORD = "vako-limu-beda-runi"
@@ -44,15 +46,36 @@ def test_the_demo_is_two_workspaces_people_topics_and_personas() -> None:
         ("demo", "your_username", "support"),
         ("demo", "sari", "support"),
         ("demo", "dewi", "viewer"),
+        ("sandbox", "demo_bot", "support"),
     }
     assert set(Topic.objects.values_list("workspace__slug", "type")) == {("demo", "mass")}
-    assert (Topic.objects.count(), Persona.objects.count(), Contact.objects.count()) == (3, 4, 6)
+    assert (Topic.objects.count(), Persona.objects.count(), Contact.objects.count()) == (3, 8, 12)
 
 
-def test_the_demo_has_no_token_and_no_made_up_traffic() -> None:
+def test_the_demo_is_connected_to_the_sandbox_in_every_dialect() -> None:
     load()
 
-    assert not Token.objects.exists()
+    connections = Connection.objects.select_related("destination")
+    assert [(c.platform, c.workspace.slug, c.carries) for c in connections] == [
+        ("raven", "demo", ["personas", "messages"]),
+        ("chative", "demo", ["personas"]),
+        ("bevatel", "demo", ["personas"]),
+    ]
+    assert Link.objects.count() == 12
+
+
+def test_a_server_whose_own_address_is_refused_says_so_and_loads_the_rest(settings: Any) -> None:
+    settings.BASE_URL, settings.ALLOWED_PRIVATE_ADDRESSES = "http://10.0.0.5:8000", []
+
+    assert "The demo is not connected to the sandbox: 10.0.0.5:8000 can't be connected to" in load()
+    assert Persona.objects.filter(workspace__slug="demo").exists()
+
+
+def test_the_demo_has_no_token_of_its_own_and_no_made_up_traffic() -> None:
+    load()
+
+    assert not Token.objects.filter(workspace__slug="demo").exists()
+    assert not Delivery.objects.exists()
     assert not Message.objects.exists()
     assert not RequestLogEntry.objects.exists()
 
@@ -62,7 +85,7 @@ def test_only_the_admin_can_sign_in() -> None:
 
     admin, *others = User.objects.order_by("-is_superuser")
     assert (admin.username, admin.is_superuser, check_password(PASSWORD, admin.password)) == ("admin", True, True)
-    assert [user.has_usable_password() for user in others] == [False, False, False]
+    assert [user.has_usable_password() for user in others] == [False] * 4
 
 
 def test_loading_twice_changes_nothing() -> None:

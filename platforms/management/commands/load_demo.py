@@ -1,4 +1,7 @@
-"""`manage.py load_demo`: an admin to sign in as, and two workspaces with people to look around among."""
+"""`manage.py load_demo`: an admin to sign in as, and two workspaces, one connected to the other.
+
+What an admin edits in `demo` leaves over HTTP and arrives in `sandbox`, in each dialect that this server speaks.
+"""
 
 from typing import Any
 
@@ -16,6 +19,13 @@ from personas.history import Cause
 from personas.matching import ContactDraft
 from personas.models import Origin
 from personas.services import PersonaDraft, add_persona
+from platforms.chative.server.mapping import uuid_of
+from platforms.connections import ConnectionDraft, add_connection
+from platforms.models import Link
+from platforms.registry import platform_of
+from platforms.transport import AddressRefused
+from tokens.abilities import ABILITY_KEYS
+from tokens.services import COMMAND_LINE, Configuration, issue_token
 
 PEOPLE = (
     # The name that the vendor's example of message:send sends under.
@@ -35,6 +45,12 @@ PERSONAS = (
     ("Toko Sumber Rejeki", ContactDraft("email", "pesanan@example.org", "Orders")),
 )
 
+CONNECTIONS = (
+    ("raven", "/raven/xapi/v1", ("personas", "messages")),
+    ("chative", "/chative/v1.0", ("personas",)),
+    ("bevatel", "/bevatel", ("personas",)),
+)
+
 
 class Command(BaseCommand):
     help = "Makes the admin, and in an empty database the workspaces demo and sandbox; changes nothing that exists."
@@ -44,13 +60,14 @@ class Command(BaseCommand):
         is_empty = not Workspace.objects.exists()
         if is_empty:
             demo = Workspace.objects.create(name="Demo", slug="demo", country="ID", time_zone="Asia/Jakarta")
-            Workspace.objects.create(name="Sandbox", slug="sandbox", country="ID", time_zone="Asia/Jakarta")
+            sandbox = Workspace.objects.create(name="Sandbox", slug="sandbox", country="ID", time_zone="Asia/Jakarta")
         admin, is_new = self._admin(settings.DEMO_ADMIN_USERNAME, settings.DEMO_ADMIN_PASSWORD)
         if is_new:
             for workspace in Workspace.objects.filter(slug__in=("demo", "sandbox")):
                 Membership.objects.create(workspace=workspace, user=admin, role=Role.ADMIN)
         if is_empty:
             self._fill(demo)
+            self._connect(demo, sandbox)
 
     def _admin(self, username: str, password: str) -> tuple[User, bool]:
         found = User.objects.filter(username__iexact=username).first()
@@ -76,3 +93,40 @@ class Command(BaseCommand):
         cause = Cause(origin=Origin.SYSTEM, actor_label="demo", at=timezone.now())
         for name, *contacts in PERSONAS:
             add_persona(workspace=demo, draft=PersonaDraft(name=name), contacts=contacts, cause=cause)
+
+    def _connect(self, demo: Workspace, sandbox: Workspace) -> None:
+        """Who is in `demo` is in `sandbox` too, and linked, so that the first change is seen to arrive."""
+        bot, is_new = User.objects.get_or_create(username="demo_bot", defaults={"first_name": "Demo"})
+        if is_new:  # as the others, nobody signs in as this one
+            bot.set_unusable_password()
+            bot.save(update_fields=["password"])
+        Membership.objects.create(workspace=sandbox, user=bot, role=Role.SUPPORT)
+        configuration = Configuration(name="Connections of Demo", abilities=ABILITY_KEYS, user_alias=bot)
+        secret = issue_token(workspace=sandbox, configuration=configuration, by=COMMAND_LINE).secret.value
+        cause = Cause(origin=Origin.SYSTEM, actor_label="demo", at=timezone.now())
+        twins = {}
+        for persona in demo.personas.order_by("pk").prefetch_related("contacts"):
+            contacts = [ContactDraft(contact.type, contact.key, contact.label) for contact in persona.contacts.all()]
+            twin = add_persona(workspace=sandbox, draft=PersonaDraft(name=persona.name), contacts=contacts, cause=cause)
+            twins[persona.pk] = twin.pk
+        number = str(sandbox.account_number)
+        for platform, path, carries in CONNECTIONS:
+            draft = ConnectionDraft(
+                platform=platform, name=f"Sandbox by {platform.title()}", base_url=f"{settings.BASE_URL}{path}",
+                credential=secret, carries=frozenset(carries),
+                requests_per_minute=platform_of(platform).requests_per_minute,
+                settings={"account_id": number, "inbox_id": number} if platform == "bevatel" else {},
+            )  # fmt: skip
+            try:
+                connection = add_connection(workspace=demo, draft=draft)
+            except AddressRefused as refusal:
+                self.stderr.write(f"The demo is not connected to the sandbox: {refusal}")
+                return
+            Link.objects.bulk_create(
+                Link(
+                    connection=connection,
+                    persona_id=persona_id,
+                    remote_id=uuid_of(twin_id) if platform == "chative" else str(twin_id),
+                )
+                for persona_id, twin_id in twins.items()
+            )
