@@ -7,11 +7,12 @@ from personas.console.history import DeletionReceiptPages, PersonaChangePages, P
 from personas.console.importing import ImportPages
 from personas.console.listing import PersonaListing
 from personas.console.person import PersonPage
+from personas.console.privacy import PersonaPrivacy
 from personas.models import AttributeDefinition, DeletionReceipt, Operation, Persona, PersonaChange
 
 
 @admin.register(Persona)
-class PersonaAdmin(PersonaListing, PersonaHistory, PersonPage):
+class PersonaAdmin(PersonaListing, PersonaHistory, PersonaPrivacy, PersonPage):
     pass
 
 
