@@ -194,7 +194,7 @@ def _act_on_one(
     # The destination first, as in a claim: nobody sends it meanwhile.
     destination = Destination.objects.select_for_update(no_key=True).get(pk=delivery.destination_id)
     locked: Delivery = Delivery.objects.select_for_update(no_key=True, of=("self",)).get(pk=delivery.pk)
-    if to not in MOVES[State(locked.state)] or (action == Action.RETRY and locked.state == State.SENDING):
+    if locked.state == State.SENDING or to not in MOVES[State(locked.state)]:  # what is being sent is the worker's
         raise MoveNotAllowed(state=str(locked.get_state_display()).lower())
     done = Intervention.objects.create(
         workspace_id=locked.workspace_id,

@@ -2,9 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+from django.db import transaction
+
+from delivery import books
 from delivery.carriers import DeliveryDraft, Occurrence, carrier_of
-from delivery.models import BookEntry, Delivery, Destination
+from delivery.models import Attempt, Delivery, Destination
 from delivery.states import State
 from raven_admin.statements import Statement
 
@@ -62,15 +66,33 @@ def post(destination: Destination, drafts: Iterable[DeliveryDraft]) -> list[Deli
             for draft in drafts
         ]
     )
-    enter_created(posted)
+    _enter_created(posted)
     return posted
 
 
-def enter_created(deliveries: Sequence[Delivery]) -> None:
+@transaction.atomic
+def forget_persona(*, persona_id: int, at: datetime) -> None:
+    """No delivery says any more who the persona was, but the one that tells of its deletion.
+
+    What was still to be sent about it, or to it, is cancelled.
+    """
+    of_persona = Delivery.objects.filter(persona_id=persona_id).exclude(kind="persona.deleted", state=State.WAITING)
+    destinations = set(of_persona.values_list("destination", flat=True))
+    if not destinations:
+        return
+    # Their rows first, as in a claim: none of these is sent meanwhile.
+    list(Destination.objects.select_for_update(no_key=True).filter(pk__in=destinations).order_by("id"))
+    tally: books.Tally = Counter()
+    to_cancel = of_persona.filter(state__in=[State.WAITING, State.REFUSED, State.UNKNOWN])
+    for destination_id, state in to_cancel.values_list("destination", "state"):
+        books.note_move(tally, destination_id, State(state), State.CANCELLED)
+    to_cancel.update(state=State.CANCELLED, code="persona_deleted", settled_at=at)
+    of_persona.exclude(state=State.SENDING).update(payload={}, problem="")
+    Attempt.objects.filter(delivery__in=of_persona).delete()
+    books.enter(tally)
+
+
+def _enter_created(deliveries: Sequence[Delivery]) -> None:
     """The books say that these came to be, and wait."""
     counts = Counter(delivery.destination_id for delivery in deliveries)
-    BookEntry.objects.bulk_create(
-        BookEntry(destination_id=destination_id, state=state, amount=amount)
-        for destination_id, amount in counts.items()
-        for state in ("", State.WAITING)
-    )
+    books.enter({(of, state): count for of, count in counts.items() for state in (books.CREATED, str(State.WAITING))})

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from django.db.models import Count
 
+from delivery import outbox
 from personas.history import Cause, record_deletion
 from personas.models import Contact, DeletionReceipt, OperationRow, Persona
 
@@ -96,5 +97,6 @@ def erase_all(personas: Sequence[Persona], *, cause: Cause) -> list[DeletionRece
     )
     for persona in personas:
         record_deletion(persona, cause=cause)
+        outbox.forget_persona(persona_id=persona.pk, at=cause.at)
     Persona.objects.filter(pk__in=[persona.pk for persona in personas]).delete()
     return receipts
