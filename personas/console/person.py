@@ -1,5 +1,6 @@
 """The page of a person: what is known of them, to read and to edit; and the page that adds one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from personas.console.words import ShownChange, Words
 from personas.editing import Edit, EditConflict, FieldConflict, edit_persona, sheet_of
 from personas.history import Cause
 from personas.models import AttributeDefinition, Origin, Persona
+from personas.restoring import NothingToPutBack, Present, plan_restoration
 from personas.services import add_persona, delete_persona, get_persona
 from raven_admin.errors import RavenError
 
@@ -55,6 +57,8 @@ class PersonPage(WorkspaceModelAdmin):
             raise PermissionDenied
         posted = request.POST if request.method == "POST" else None
         form = PersonForm(posted, current={}, definitions=_definitions(workspace), country=workspace.country)
+        if posted is None:
+            form.facts.fields["name"].widget.attrs["autofocus"] = True
         if posted is not None and form.is_valid():
             try:
                 persona = add_persona(
@@ -149,7 +153,8 @@ class PersonPage(WorkspaceModelAdmin):
             attributes=[(d, words.shown(f"attribute:{d.key}", form.seen.get(f"attribute:{d.key}")))
                         for d in form.definitions],
             topics=topics, recent=recent_messages(persona, topics), changes=shown[:_CHANGES_SHOWN],
-            has_more_changes=len(shown) > _CHANGES_SHOWN, **context,
+            has_more_changes=len(shown) > _CHANGES_SHOWN, offered=_offered(persona, shown) if may_write else set(),
+            **context,
         )  # fmt: skip
 
     def _page(self, request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> TemplateResponse:
@@ -181,6 +186,19 @@ def _in_words(conflict: FieldConflict, words: Words) -> ShownConflict:
     base, theirs, mine = (words.shown(conflict.field, v) for v in (conflict.base, conflict.theirs, conflict.mine))
     label = words.label_of_field(conflict.field, conflict.base, conflict.theirs, conflict.mine)
     return ShownConflict(conflict, conflict.field.replace(":", "-", 1), label, base, theirs, mine)
+
+
+def _offered(persona: Persona, shown: Sequence[ShownChange]) -> set[int]:
+    """The ids of the changes whose old value can be put back, and is not there already."""
+    present, offered = Present(persona), set()
+    for entry in shown:
+        try:
+            restoration = plan_restoration(entry.change, present=present)
+        except NothingToPutBack:
+            continue
+        if not restoration.is_there:
+            offered.add(entry.change.pk)
+    return offered
 
 
 def _link_owner(form: ContactForm, persona: Persona) -> None:

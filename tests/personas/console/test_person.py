@@ -330,6 +330,21 @@ def test_history_shows_the_latest_twenty_with_who_and_the_call(support: Client, 
     assert reverse("admin:personas_persona_history", args=[rina.pk]) in page.text
 
 
+def test_history_offers_to_put_back_what_was_and_is_not(save: Save, support: Client, rina: Persona) -> None:
+    save({"attribute-city": "Bandung", "gender": ""})
+    save({"gender": "female"})
+    city, cleared, set_again = PersonaChange.objects.filter(origin=Origin.PERSON).order_by("field", "id")
+
+    page = support.get(address(rina))
+    restore = reverse("admin:personas_persona_restore", args=[rina.pk, city.pk])
+    support.post(restore)
+
+    assert f'action="{restore}"' in page.text
+    assert {city.pk, set_again.pk} <= page.context["offered"]
+    assert cleared.pk not in page.context["offered"]
+    assert rina.attributes.get(definition__key="city").value == "Jakarta"
+
+
 def test_page_costs_the_same_with_one_or_a_hundred_of_everything(
     support: Client, rina: Persona, workspace: Workspace
 ) -> None:
