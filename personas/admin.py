@@ -8,7 +8,8 @@ from personas.console.importing import ImportPages
 from personas.console.listing import PersonaListing
 from personas.console.person import PersonPage
 from personas.console.privacy import PersonaPrivacy
-from personas.models import AttributeDefinition, DeletionReceipt, Operation, Persona, PersonaChange
+from personas.console.saved import SavedFilterPages
+from personas.models import AttributeDefinition, DeletionReceipt, Operation, Persona, PersonaChange, SavedFilter
 
 
 @admin.register(Persona)
@@ -20,3 +21,4 @@ admin.site.register(AttributeDefinition, AttributeDefinitionPages)
 admin.site.register(Operation, ImportPages)
 admin.site.register(PersonaChange, PersonaChangePages)
 admin.site.register(DeletionReceipt, DeletionReceiptPages)
+admin.site.register(SavedFilter, SavedFilterPages)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Workspace
 from messaging.models import Topic
 from personas.models import Persona
-from personas.search import search_personas
+from personas.search import TextQuery
 from tokens.console.listing import search_tokens
 from tokens.models import Token
 
@@ -39,7 +39,7 @@ class Group:
 def search(text: str, *, workspace: Workspace) -> list[Group]:
     """Tokens, personas and topics of the workspace that `text` fits; kinds without any are left out."""
     tokens = search_tokens(Token.objects.lasting().filter(workspace=workspace), text).order_by("-id")
-    personas = search_personas(Persona.objects.filter(workspace=workspace), text, workspace=workspace)
+    personas = Persona.objects.filter(pk__in=TextQuery.of(text, workspace).newest(FOUND_AT_MOST + 1))
     topics = Topic.objects.filter(workspace=workspace, name__icontains=text).order_by("-id")
     groups = [
         _group(_("Tokens"), "key-round", tokens, text, lambda token: token.masked),

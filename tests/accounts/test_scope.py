@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Location, Message, Template, Topic
-from personas.models import AttributeDefinition, DeletionReceipt, Operation, Persona, PersonaChange
+from personas.models import AttributeDefinition, DeletionReceipt, Operation, Persona, PersonaChange, SavedFilter
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
 from tests.console.conftest import make_call, make_message, make_persona
@@ -58,6 +58,9 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
             PersonaChange: persona.changes.create(workspace=workspace, field="notes", new="x", actor_label="Ayu").pk,
             DeletionReceipt: DeletionReceipt.objects.create(
                 workspace=workspace, persona_id=9, origin="person", actor_label="Ayu"
+            ).pk,
+            SavedFilter: SavedFilter.objects.create(
+                workspace=workspace, owner=sender, name="Without contact", query="problem=no_contact", is_shared=True
             ).pk,
             AttributeDefinition: AttributeDefinition.objects.create(workspace=workspace, key="city", label="City").pk,
         }
