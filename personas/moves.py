@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import ForeignKey, Max, Model, OuterRef, Q, Subquery, UniqueConstraint
 
-from personas.models import AttributeValue, DuplicatePair, OperationRow, Persona
+from personas.models import AttributeValue, DuplicateKey, DuplicatePair, OperationRow, Persona
 from personas.snapshots import Row, chunks, deletes_with_target, foreign_keys_to, point, row_of
 
 Move = list[Any]
@@ -73,17 +73,24 @@ def move_back(moves: list[Move], *, source: int, target: int, last_ids: dict[str
 def twins(field: ForeignKey[Any, Any], *, source: int, target: int) -> list[tuple[Model, int]]:
     """Each row of `source` that can't be beside one of `target`, with the id of that one."""
     found = {}
-    for constraint in field.model._meta.constraints:
-        if not isinstance(constraint, UniqueConstraint) or field.name not in constraint.fields:
-            continue
-        rows = field.model._base_manager.filter(constraint.condition or Q())
-        others = [name for name in constraint.fields if name != field.name]
-        same = rows.filter(**{field.attname: target}, **{name: OuterRef(name) for name in others}).values("pk")[:1]
-        for row in (
-            rows.filter(**{field.attname: source}).annotate(twin_id=Subquery(same)).filter(twin_id__isnull=False)
-        ):
+    for names, condition in _unique_with(field):
+        rows = field.model._base_manager.filter(condition)
+        same = rows.filter(**{field.attname: target}, **{name: OuterRef(name) for name in names}).values("pk")[:1]
+        ours = rows.filter(**{field.attname: source}).annotate(twin_id=Subquery(same))
+        for row in ours.filter(twin_id__isnull=False):
             found[row.pk] = (row, row.twin_id)
     return list(found.values())
+
+
+def _unique_with(field: ForeignKey[Any, Any]) -> list[tuple[list[str], Q]]:
+    """What else a row that is unique for `field` is unique by, and where."""
+    constraints = [c for c in field.model._meta.constraints if isinstance(c, UniqueConstraint)]
+    found = [
+        ([name for name in constraint.fields if name != field.name], constraint.condition or Q())
+        for constraint in constraints
+        if field.name in constraint.fields
+    ]
+    return [*found, ([], Q())] if field.unique else found
 
 
 def count_following(persona_id: int) -> dict[str, int]:
@@ -94,6 +101,12 @@ def count_following(persona_id: int) -> dict[str, int]:
         if count := rows.order_by().values("pk")[: COUNTED_AT_MOST + 1].count():
             counts[field.model._meta.label] = count
     return counts
+
+
+def folded_names(*, source: int, target: int) -> list[str]:
+    """What both have and only one may be left of, as people call it."""
+    fields = (field for field in following() if field.model is not DuplicateKey)
+    return [str(row) for field in fields for row, _twin in twins(field, source=source, target=target)]
 
 
 def _move(moves: list[Move], field: ForeignKey[Any, Any], *, source: int, target: int) -> None:

@@ -56,6 +56,7 @@ PLACES = [
     Place("tokens.Token", _("Tokens"), "key-round"),
     Place("tokens.RequestLogEntry", _("API calls"), "activity"),
     Place("personas.Persona", _("Personas"), "users"),
+    Place("personas.DuplicatePair", _("Duplicates"), "merge"),
     Place("personas.PersonaChange", _("Changes"), "history"),
     Place("personas.Operation", _("Imports and bulk changes"), "layers"),
     Place("messaging.Message", _("Messages"), "message-square"),

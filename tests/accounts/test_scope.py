@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Location, Message, Template, Topic
-from personas.models import AttributeDefinition, DeletionReceipt, Operation, Persona, PersonaChange, SavedFilter
+from personas.models import AttributeDefinition, DeletionReceipt, DuplicatePair, Merge, Operation, Persona, PersonaChange, SavedFilter
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
 from tests.console.conftest import make_call, make_message, make_persona
@@ -35,6 +35,7 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
     token = issue_token(workspace=workspace, configuration=Configuration(name="Shop"), by=COMMAND_LINE).token
     make_call(workspace, token=token, request_id=request_id)
     persona = make_persona(workspace, "Rina", "+6281200000101")
+    like_her = make_persona(workspace, "R.", "+6281200000102")
     topic = Topic.objects.create(workspace=workspace, type="mass", name="News")
     message = make_message(topic, persona, sender)
     return Rows(
@@ -63,6 +64,12 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
                 workspace=workspace, owner=sender, name="Without contact", query="problem=no_contact", is_shared=True
             ).pk,
             AttributeDefinition: AttributeDefinition.objects.create(workspace=workspace, key="city", label="City").pk,
+            DuplicatePair: DuplicatePair.objects.create(
+                workspace=workspace, first=persona, second=like_her, reason="same_number"
+            ).pk,
+            Merge: Merge.objects.create(
+                workspace=workspace, kept=persona, absorbed_id=9_000, absorbed_name="R.", actor_label="Ayu", before={}
+            ).pk,
         }
     )
 
@@ -226,7 +233,7 @@ def test_viewer_reads_a_persona_and_can_neither_add_nor_change_nor_delete_one(vi
 
     assert [answer.status_code for answer in answers] == [403] * 4
     assert client.get(reverse("admin:personas_persona_change", args=row)).status_code == 200
-    assert list(Persona.objects.values_list("name", flat=True)) == ["Rina"]
+    assert list(Persona.objects.values_list("name", flat=True)) == ["R.", "Rina"]
 
 
 def test_support_and_viewer_change_no_role(own: Rows, support_user: User, viewer_user: User) -> None:
