@@ -63,13 +63,13 @@ def as_value(cell: Cell) -> Value | None:
 def understood(values: Mapping[str, Value], columns: Mapping[str, Column], *, country: str) -> Said:
     """What `values` say, by key of a column; each value that can't be taken is a problem, all of them at once."""
     said = Said()
-    for key, value in values.items():
-        column = columns.get(key)
-        if column is None:
-            said.problems.append((key, _("This column is no longer there: its attribute was deleted.")))
+    for key in values.keys() - columns.keys():
+        said.problems.append((key, _("This column is no longer there: its attribute was deleted.")))
+    for key, column in columns.items():  # PostgreSQL keeps the keys of JSON in an order of its own
+        if key not in values:
             continue
         try:
-            _understand(said, column, value, country=country)
+            _understand(said, column, values[key], country=country)
         except ValueError as error:
             said.problems.append((column.title, str(error)))
     if sum(map(len, said.contacts.values())) > MAX_CONTACTS:
