@@ -120,7 +120,8 @@ class PersonaHistory(WorkspaceModelAdmin):
             else:
                 label = _words(persona.workspace).label(change)
                 messages.success(request, gettext("%(label)s was put back.") % {"label": label})
-                return redirect("admin:personas_persona_history", persona.pk)
+                page = "change" if request.POST.get("back") == "person" else "history"
+                return redirect(f"admin:personas_persona_{page}", persona.pk)
         return self._restore_page(request, persona, change, refusal)
 
     def _restore_page(

@@ -158,7 +158,7 @@ class PersonForm:
         contacts: Sequence[Contact] = (),
         country: str,
     ) -> None:
-        self._data = data
+        data = _as_chosen(data) if data is not None else None
         self.definitions, self.calling_code = definitions, calling_code(country)
         self.seen: dict[str, Value] = dict(current) if data is None else _seen_in(data, definitions)
         known = {contact.pk: contact for contact in contacts}
@@ -194,9 +194,6 @@ class PersonForm:
         wanted = self.facts.wanted()
         for form in self.contacts:
             wanted[f"contact:{form.prefix.removeprefix('contact-')}"] = form.draft()  # type: ignore[union-attr]
-        for field in wanted:
-            if self._data.get(f"keep-{_control_name(field)}") == "theirs":  # as chosen on the page of a conflict
-                wanted[field] = self.seen.get(field)
         return wanted
 
     def changes(self) -> dict[str, Value]:
@@ -255,6 +252,20 @@ def _sentence(error: RavenError) -> str:
         return gettext("%(type)s %(key)s already belongs to %(name)s.") % named
     text = error.problem if isinstance(error, ContactRefused) else str(error)
     return text[:1].upper() + text[1:]
+
+
+def _as_chosen(data: Any) -> Any:
+    """The data without the values that were given up for somebody else's on the page of a conflict."""
+    chosen = data.copy()
+    for control in (name.removeprefix("keep-") for name in data if name.startswith("keep-")):
+        if data[f"keep-{control}"] != "theirs":
+            continue
+        parts = ("type", "key", "label", "remove") if control.startswith("contact-") else ()
+        for name in [f"{control}-{part}" for part in parts] or [control]:
+            chosen.pop(name, None)
+            if f"seen-{name}" in data:
+                chosen[name] = data[f"seen-{name}"]
+    return chosen
 
 
 def _seen_in(data: Any, definitions: Sequence[AttributeDefinition]) -> dict[str, Value]:

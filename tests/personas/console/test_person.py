@@ -337,8 +337,10 @@ def test_history_offers_to_put_back_what_was_and_is_not(save: Save, support: Cli
 
     page = support.get(address(rina))
     restore = reverse("admin:personas_persona_restore", args=[rina.pk, city.pk])
-    support.post(restore)
+    restored = support.post(restore, {"back": "person"}, follow=True)
 
+    assert restored.redirect_chain == [(address(rina), 302)]
+    assert "City was put back." in restored.text
     assert f'action="{restore}"' in page.text
     assert {city.pk, set_again.pk} <= page.context["offered"]
     assert cleared.pk not in page.context["offered"]

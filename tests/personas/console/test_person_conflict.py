@@ -112,6 +112,20 @@ def test_contact_that_somebody_removed_may_be_kept(
     assert list(rina.contacts.filter(type="whatsapp").values_list("label", flat=True)) == labels
 
 
+def test_choice_outlives_an_error_beside_it(ayu: Client, budi: Client, rina: Persona) -> None:
+    form, phone = form_on(ayu.get(address(rina))), contact_of(rina, "whatsapp")
+    budi.post(address(rina), form | {"attribute-city": "Bandung", f"{phone}-remove": "on"})
+    choice = form_on(ayu.post(address(rina), form | {"attribute-city": "Surabaya", f"{phone}-label": "Work"}))
+
+    refused = ayu.post(address(rina), choice | {"new-0-type": "email", "new-0-key": "x"})
+    shown = form_on(refused)
+    ayu.post(address(rina), shown | {"new-0-key": "x@example.org"})
+
+    assert shown["attribute-city"] == "Bandung"
+    assert rina.attributes.get(definition__key="city").value == "Bandung"
+    assert sorted(contact.normalized for contact in rina.contacts.all()) == ["rina@example.org", "x@example.org"]
+
+
 def test_third_change_during_the_choice_is_another_conflict(ayu: Client, budi: Client, rina: Persona) -> None:
     form = form_on(ayu.get(address(rina)))
     budi.post(address(rina), form | {"attribute-city": "Bandung"})
