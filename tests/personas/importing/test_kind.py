@@ -81,9 +81,9 @@ def test_preview_tells_new_changed_unchanged_and_refused_rows_apart_and_stores_n
         5: (
             "refuse",
             [
-                ["E-mail", "“nobody” can't be reached: write an e-mail address as name@example.org."],
-                ["Phone", "“12” can't be reached: the number is too short for its country."],
                 ["VIP", "Takes true or false."],
+                ["Phone", "“12” can't be reached: the number is too short for its country."],
+                ["E-mail", "“nobody” can't be reached: write an e-mail address as name@example.org."],
                 ["Name", "A persona needs a name."],
             ],
         ),
