@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import current_workspace
 from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, WorkspaceModelForm
 from accounts.roles import Action
+from messaging.console import RetentionPage
 from messaging.locations import add_location, update_location
 from messaging.models import Location, Message, Recipient, Template, Topic
 from messaging.templates import count_gaps
@@ -65,7 +66,7 @@ class MessageChangeList(WorkspaceChangeList):
 
 
 @admin.register(Message)
-class MessageAdmin(WorkspaceModelAdmin):
+class MessageAdmin(RetentionPage):
     list_display = ("excerpt", "topic_name", "sender_name", "recipients", "state", "created_at")
     list_display_links = ("excerpt",)
     list_filter = ("direction", "topic__type")

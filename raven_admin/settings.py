@@ -260,6 +260,7 @@ OUTBOX_THREADS: int = env.int("OUTBOX_THREADS", default=16)
 OUTBOX_LEASE = timedelta(seconds=60)
 # What the worker starts by itself, and how often.
 SCHEDULED_TASKS = {
+    "accounts.tasks.clear_sessions": timedelta(days=1),
     "tokens.tasks.roll_up_usage": timedelta(minutes=1),
     "tokens.tasks.prune": timedelta(hours=1),
     "delivery.tasks.prune_finished_tasks": timedelta(hours=6),
@@ -269,6 +270,7 @@ SCHEDULED_TASKS = {
     "personas.operations.wake_abandoned": timedelta(minutes=1),
     "personas.tasks.find_duplicates": timedelta(minutes=1),
     "personas.operations.prune_operations": timedelta(hours=6),
+    "messaging.tasks.prune_messages": timedelta(days=1),
 }
 
 # ---------------------------------------- demo
