@@ -125,6 +125,8 @@ class Endpoint:
     """Called with the Call, the values of the path by name, and `body` and `query` where there are such."""
     summary: str
     body: type[msgspec.Struct] | None = None
+    may_lack_body: bool = False
+    """Whether a call without any body is one with an empty object."""
     query: type[msgspec.Struct] | None = None
     data: Any = None
     """The type of the answer's `data`, for the documents; None: null."""
@@ -276,7 +278,9 @@ class GatewayView(APIView):
                 call.claim = None
                 self._log(status=status, code="", body=body.encode())
                 return _response(status, body.encode(), {"Idempotent-Replayed": "true"})
-        if endpoint.body is not None:
+        if endpoint.body is not None and endpoint.may_lack_body and not call.caller.body:
+            kwargs["body"] = endpoint.body()
+        elif endpoint.body is not None:
             kwargs["body"] = _decode(request._request, call.caller.body, endpoint.body)
         if endpoint.query is not None:
             kwargs["query"] = _decode_query(request._request, endpoint.query)

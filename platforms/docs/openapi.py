@@ -155,7 +155,10 @@ class _Maker:
             content: Schema = {"schema": self.body_refs[endpoint.body]}
             if endpoint.body in self.document.examples:
                 content["example"] = self.document.examples[endpoint.body]
-            operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+            operation["requestBody"] = {
+                "required": not endpoint.may_lack_body,
+                "content": {"application/json": content},
+            }
         operation["responses"] = {str(endpoint.status): self._success(endpoint), **self._refused(endpoint)}
         operation["x-abilities"] = [endpoint.ability] if endpoint.ability else list(endpoint.one_of)
         return operation

@@ -22,8 +22,10 @@ def docs(project: Path) -> Path:
 def test_the_rules_list_every_refusal_of_raven_with_its_status(docs: Path) -> None:
     kinds = {kind for endpoint in DOCUMENT.endpoints for kind in refusals_of(endpoint)} | {MethodNotAllowed}
     expected = sorted(
-        f"| {DOCUMENT.dialect.refusal(error, request_id=REQUEST_ID).status} | `{error.code}` | {error} |"
-        for error in map(sample_of, kinds)
+        {
+            f"| {DOCUMENT.dialect.refusal(error, request_id=REQUEST_ID).status} | `{error.code}` | {error} |"
+            for error in map(sample_of, kinds)
+        }
     )
 
     rows = re.findall(r"^\| \d{3} \| `\w+` \| .* \|$", (docs / "rules.md").read_text(), re.MULTILINE)

@@ -208,7 +208,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST", f"{_CONVERSATION}/toggle_status", "conversation_status", in_account(toggle_status),
-        "Open, suspend or resolve a conversation", body=wire.ToggleStatus, data=wire.StatusToggled,
+        "Open, suspend or resolve a conversation", body=wire.ToggleStatus, may_lack_body=True, data=wire.StatusToggled,
         refusals=(AccountRefused, TopicNotFound, FieldRefused),
     ),
     Endpoint(

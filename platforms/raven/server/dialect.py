@@ -5,6 +5,7 @@ The vendor prints the texts and statuses (shared/vendors/raven.md) but no error 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.http import HttpRequest
@@ -43,6 +44,7 @@ from personas.services import (
 )
 from raven_admin.errors import RavenError
 from tokens.gateway import STATUS_OF, Answer, refusal_headers
+from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn
 from tokens.refusals import ProInactive, TokenNotFound, Unauthorized
 from tokens.services import (
     AbilityNotHeld,
@@ -54,6 +56,12 @@ from tokens.services import (
     TokenIsTemporary,
     TokenNameInvalid,
 )
+
+
+@dataclass(eq=False)
+class NewTopicTypeInvalid(TopicTypeInvalid):
+    """“{type}” is no type of topic. The types are: persona, group, mass."""
+
 
 _PUBLISHED: dict[type[RavenError], tuple[int, str]] = {
     Unauthorized: (401, "Unauthorized"),
@@ -87,6 +95,8 @@ _STATUS_OF: dict[type[RavenError], int] = STATUS_OF | {
     TokenChangedMeanwhile: 409,
     VersionConflict: 412,
     AbilityNotHeld: 403,
+    ExpirationBeyondOwn: 403,
+    NetworksBeyondOwn: 403,
     TokenIsTemporary: 403,
 }
 """What is not named here is the caller's mistake in what they sent: 400."""
@@ -97,6 +107,7 @@ _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     UserMissing: lambda _error: "username",
     TopicMissing: lambda _error: "topic",
     TopicTypeInvalid: lambda _error: "topic.type",
+    NewTopicTypeInvalid: lambda _error: "type",
     RecipientsMissing: lambda _error: "recipient",
     RecipientsTooMany: lambda _error: "recipient",
     PersonaTopicRecipientsTooMany: lambda _error: "recipient",
@@ -121,6 +132,8 @@ _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     TimeZoneUnknown: lambda _error: "time_zone",
     VersionConflict: lambda _error: "If-Match",
     AbilityNotHeld: lambda _error: "ability",
+    ExpirationBeyondOwn: lambda _error: "expires_at",
+    NetworksBeyondOwn: lambda _error: "source_networks",
     TokenNameInvalid: lambda _error: "name",
     MomentOutOfRange: lambda error: error.field,
 }

@@ -42,6 +42,7 @@ from platforms.raven.server.common import (
     topic_data,
     topic_draft,
 )
+from platforms.raven.server.dialect import NewTopicTypeInvalid
 from tokens.gateway import Answer, Call, Endpoint
 from tokens.refusals import AbilityMissing
 
@@ -81,13 +82,16 @@ def message_add(call: Call, body: wire.MessageAdd) -> Answer:
 
 
 def topic_add(call: Call, body: wire.TopicAdd) -> Answer:
-    topic = add_topic(
-        workspace_id=call.token.workspace_id,
-        country=call.token.country,
-        topic=TopicDraft(body.type, body.name),
-        people=recipient_drafts(body.recipient),
-        cause=cause_of(call),
-    )
+    try:
+        topic = add_topic(
+            workspace_id=call.token.workspace_id,
+            country=call.token.country,
+            topic=TopicDraft(body.type, body.name),
+            people=recipient_drafts(body.recipient),
+            cause=cause_of(call),
+        )
+    except TopicTypeInvalid as error:  # which stands at the top of this body, and not in a `topic`
+        raise NewTopicTypeInvalid(type=error.type) from None
     return said(topic_data(topic), "Topic Added Successfully")
 
 
@@ -151,7 +155,7 @@ ENDPOINTS = (
     Endpoint(
         "POST", "topic:add", "topic_add", topic_add, "Create a topic",
         body=wire.TopicAdd, data=wire.TopicData,
-        refusals=(TopicTypeInvalid, *_RECIPIENT_REFUSALS, MassTopicWithRecipients, TopicExists),
+        refusals=(NewTopicTypeInvalid, *_RECIPIENT_REFUSALS, MassTopicWithRecipients, TopicExists),
     ),
     Endpoint(
         "POST", "topic:status", "conversation_status", topic_status, "Open, suspend or resolve a conversation",

@@ -1,7 +1,7 @@
 """Tokens for programs: what I am, temporary ones, and managing all of a workspace.
 
-A token gives nothing on that it does not hold itself: it issues, configures and rotates only tokens whose abilities it
-has too. Otherwise `token_write` alone would be every ability. Revoking and deleting give nothing, so any may go.
+A token issues, configures and rotates only tokens that may no more than itself (`tokens.handing_on`). Revoking and
+deleting give nothing, so any may go.
 """
 
 from dataclasses import replace
@@ -20,8 +20,8 @@ from platforms.paging import page_after
 from platforms.raven.server import wire
 from platforms.raven.server.common import listed, said
 from raven_admin.errors import RavenError
-from tokens.abilities import ABILITIES
 from tokens.gateway import Answer, Call, Endpoint
+from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn, beginning_for, check_not_beyond
 from tokens.models import Token
 from tokens.refusals import TokenNotFound
 from tokens.services import (
@@ -51,9 +51,10 @@ from tokens.services import (
     rotate_token,
 )
 
+_BEYOND: tuple[type[RavenError], ...] = (AbilityNotHeld, ExpirationBeyondOwn, NetworksBeyondOwn)
 _CONFIGURATION_REFUSALS: tuple[type[RavenError], ...] = (
     TokenNameMissing, TokenNameInvalid, MomentOutOfRange, ExpirationBeforeActivation, NetworkInvalid, RateOutOfRange,
-    AbilityUnknown, AbilityNotHeld, AnchorNotUsable, PersonNotInWorkspace, UserNotFound,
+    AbilityUnknown, *_BEYOND, AnchorNotUsable, PersonNotInWorkspace, UserNotFound,
 )  # fmt: skip
 
 
@@ -91,7 +92,7 @@ def token_list(call: Call, query: wire.TokenQuery) -> Answer:
 
 def token_issue(call: Call, body: wire.TokenIssue) -> Answer:
     _check_lasting(call)
-    configuration = _configured(call, Configuration(name=""), body)
+    configuration = _configured(call, beginning_for(call.token), body)
     issued = issue_token(workspace=workspace_of(call), configuration=configuration, by=_actor(call))
     return _secret_answer(call, issued.token, issued.secret.value, "Token Issued Successfully")
 
@@ -107,8 +108,9 @@ def token_configure(call: Call, token_id: str, body: wire.TokenSettings) -> Answ
     version = call.if_match
     if version is not None and token.version != version:
         raise VersionConflict(current=token.version, given=version)
-    _check_held(call, token.ability_keys)
-    configuration = _configured(call, Configuration.of(token), body)
+    before = Configuration.of(token)
+    check_not_beyond(call.token, before)
+    configuration = _configured(call, before, body)
     configure_token(token=token, configuration=configuration, version=token.version, by=_actor(call))
     token = _token(call, token_id)
     return said(_data(token, call), "Token Configured Successfully", version=token.version)
@@ -117,7 +119,7 @@ def token_configure(call: Call, token_id: str, body: wire.TokenSettings) -> Answ
 def token_rotate(call: Call, token_id: str, body: wire.TokenRotate) -> Answer:
     _check_lasting(call)
     token = _token(call, token_id)
-    _check_held(call, token.ability_keys)
+    check_not_beyond(call.token, Configuration.of(token))
     issued = rotate_token(token=token, overlap=timedelta(seconds=body.overlap_seconds), by=_actor(call))
     return _secret_answer(call, issued.token, issued.secret.value, "Token Rotated Successfully")
 
@@ -176,7 +178,7 @@ ENDPOINTS = (
     Endpoint(
         "POST", "token/<slug:token_id>:rotate", "token_write", token_rotate, "Replace a token's secret",
         body=wire.TokenRotate, data=wire.TokenSecretData,
-        refusals=(TokenNotFound, TokenIsRevoked, TokenAlreadyRotated, AbilityNotHeld, TokenIsTemporary),
+        refusals=(TokenNotFound, TokenIsRevoked, TokenAlreadyRotated, *_BEYOND, TokenIsTemporary),
     ),
     Endpoint(
         "POST", "token/<slug:token_id>:revoke", "token_write", token_revoke, "Stop a token for good",
@@ -212,12 +214,6 @@ def _check_lasting(call: Call) -> None:
         raise TokenIsTemporary
 
 
-def _check_held(call: Call, keys: Any) -> None:
-    known = {ability.key for ability in ABILITIES}
-    for key in sorted((set(keys) & known) - call.token.abilities):
-        raise AbilityNotHeld(key=key)
-
-
 def _configured(call: Call, before: Configuration, body: wire.TokenSettings) -> Configuration:
     given: dict[str, Any] = {
         name: value.astimezone(UTC) if isinstance(value, datetime) else value
@@ -225,16 +221,16 @@ def _configured(call: Call, before: Configuration, body: wire.TokenSettings) -> 
         if value is not UNSET
     }
     if "ability" in given:
-        keys = frozenset(given.pop("ability"))
-        _check_held(call, keys - before.abilities)
-        given["abilities"] = keys
+        given["abilities"] = frozenset(given.pop("ability"))
     if "source_networks" in given:
         given["source_networks"] = tuple(given["source_networks"])
     if given.get("topic_anchor") is not None:
         given["topic_anchor"] = _anchor(call, given["topic_anchor"])
     if given.get("user_alias") is not None:
         given["user_alias"] = _member(call, given["user_alias"])
-    return replace(before, **given)
+    configuration = replace(before, **given)
+    check_not_beyond(call.token, configuration)
+    return configuration
 
 
 def _anchor(call: Call, name: str) -> Topic:

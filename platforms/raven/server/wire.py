@@ -196,7 +196,7 @@ class TokenSettings(_Moments, forbid_unknown_fields=True, kw_only=True):
 
 
 class TokenIssue(TokenSettings, forbid_unknown_fields=True, kw_only=True):
-    """A token needs a name; whatever else is left out is as in a new token of the console."""
+    """A token needs a name. Left out, end and source networks are yours, and all else as the console begins a token."""
 
     name: TokenName
 

@@ -221,12 +221,13 @@ def test_conversation_list_refuses(api: Api, query: str) -> None:
         ("open", {"status": "open"}, "open"),
         ("resolved", {"status": "open"}, "open"),
         ("open", {}, "resolved"),
+        ("open", None, "resolved"),
         ("pending", {}, "resolved"),
         ("resolved", {}, "open"),
         ("resolved", {"status": None}, "open"),
     ],
 )
-def test_toggle_status(api: Api, conversation: int, before: str, body: dict[str, Any], after: str) -> None:
+def test_toggle_status(api: Api, conversation: int, before: str, body: Any, after: str) -> None:
     Topic.objects.filter(pk=conversation).update(status=before)
 
     answer = api("POST", f"conversations/{conversation}/toggle_status", body)

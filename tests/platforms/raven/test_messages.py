@@ -263,8 +263,8 @@ def test_a_topic_that_exists_is_409_and_says_which(call: Api, peter: Persona) ->
     [
         ({"name": ""}, 400, "body_invalid", "name"),
         ({"name": "x" * 256}, 400, "body_invalid", "name"),
-        ({"type": "party"}, 404, "topic_type_invalid", "topic.type"),
-        ({"type": ""}, 404, "topic_type_invalid", "topic.type"),
+        ({"type": "party"}, 404, "topic_type_invalid", "type"),
+        ({"type": ""}, 404, "topic_type_invalid", "type"),
         ({"type": None}, 400, "body_invalid", "type"),
         ({"recipient": []}, 404, "recipients_missing", "recipient"),
         ({"recipient": [PETER, PETER]}, 400, "persona_topic_recipients_too_many", "recipient"),

@@ -308,6 +308,67 @@ def test_a_manager_gives_no_ability_that_it_lacks(call: Api, manager: str, other
     assert other.token.ability_keys == ["message_send"]
 
 
+@pytest.fixture
+def bound_manager(workspace: Workspace) -> str:
+    """The secret of a token that manages tokens, from the tests' own network and until the end of the year."""
+    configuration = Configuration(
+        name="Manager",
+        abilities=frozenset({"token_write"}),
+        expires_at=datetime(2026, 12, 31, tzinfo=UTC),
+        source_networks=("127.0.0.0/8", "2001:db8::/32"),
+    )
+    return issue_token(workspace=workspace, configuration=configuration, by=COMMAND_LINE).secret.value
+
+
+@pytest.mark.parametrize(
+    ("wish", "networks", "ends_at"),
+    [
+        ({}, ["127.0.0.0/8", "2001:db8::/32"], "2026-12-31T00:00:00Z"),
+        ({"source_networks": ["127.1.2.0/24"]}, ["127.1.2.0/24"], "2026-12-31T00:00:00Z"),
+        ({"expires_at": "2026-12-01T00:00:00Z"}, ["127.0.0.0/8", "2001:db8::/32"], "2026-12-01T00:00:00Z"),
+    ],
+)
+def test_a_manager_hands_on_its_networks_and_its_end(
+    call: Api, bound_manager: str, clock: Any, wish: dict[str, Any], networks: list[str], ends_at: str
+) -> None:
+    answer = call("token", {"name": "New"} | wish, token=bound_manager)
+
+    made = answer.json()["data"]["token"]
+    assert (made["source_networks"], made["expires_at"]) == (networks, ends_at)
+
+
+@pytest.mark.parametrize(
+    ("wish", "code", "path"),
+    [
+        ({"source_networks": []}, "networks_beyond_own", "source_networks"),
+        ({"source_networks": ["127.0.0.1", "203.0.113.0/24"]}, "networks_beyond_own", "source_networks"),
+        ({"source_networks": ["126.0.0.0/7"]}, "networks_beyond_own", "source_networks"),
+        ({"source_networks": ["2001:db8::/31"]}, "networks_beyond_own", "source_networks"),
+        ({"expires_at": None}, "expiration_beyond_own", "expires_at"),
+        ({"expires_at": "2026-12-31T00:00:01Z"}, "expiration_beyond_own", "expires_at"),
+    ],
+)
+def test_a_manager_gives_no_network_and_no_time_that_it_lacks(
+    call: Api, bound_manager: str, clock: Any, other: IssuedToken, wish: dict[str, Any], code: str, path: str
+) -> None:
+    weak = call("token", {"name": "Weak"}, token=bound_manager).json()["data"]["token"]["id"]
+    TokenAbility.objects.filter(token=other.token).delete()
+    before = Token.objects.count()
+
+    answers = [
+        call("token", {"name": "Strong"} | wish, token=bound_manager),
+        call(f"token/{weak}", wish, method="PATCH", token=bound_manager),
+    ]
+    stronger = [
+        call(f"token/{other.token.public_id}", {"name": "Mine"}, method="PATCH", token=bound_manager),
+        call(f"token/{other.token.public_id}:rotate", {}, token=bound_manager),
+    ]
+
+    assert [refused(answer) for answer in answers] == [(403, code, path)] * 2
+    assert [refused(answer)[:2] for answer in stronger] == [(403, "expiration_beyond_own")] * 2
+    assert (Token.objects.count(), Token.objects.get(pk=other.token.pk).name) == (before, "Other")
+
+
 def test_a_manager_gives_itself_nothing(call: Api, manager: str) -> None:
     public_id = manager.split("_")[1]
 
