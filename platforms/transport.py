@@ -100,6 +100,14 @@ class Exchange:
     problem: str = ""
     """What went wrong on the way, as a sentence."""
 
+    @property
+    def shown_body(self) -> str:
+        """The answer's body, its JSON laid out for reading."""
+        try:
+            return msgspec.json.format(self.body, indent=2)
+        except msgspec.DecodeError:
+            return self.body
+
     def json(self) -> Any:
         """The answer's value; None when it is no JSON."""
         try:

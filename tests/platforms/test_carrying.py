@@ -1,0 +1,160 @@
+"""What leaves for which connection, and what does not."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from accounts.models import User, Workspace
+from delivery.carriers import Occurrence, Refused
+from delivery.models import Delivery
+from delivery.outbox import TOKENS, announce
+from personas.matching import ContactDraft
+from personas.services import PersonaDraft, delete_persona, update_persona
+from platforms.carrying import sends_to
+from platforms.connections import ConnectionDraft, add_connection, switch_connection
+from platforms.contract import Job, Target
+from platforms.models import Connection, Link
+from platforms.plans import run, send_plainly
+from platforms.registry import platform_of
+from tests.platforms.connecting import BY_TEST, Remote, add_rina, carry, connect, send_to, waiting
+from tokens.services import COMMAND_LINE, Configuration, issue_token
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def connecting(workspace: Workspace) -> Any:
+    def made(platform: str, *carries: str) -> Connection:
+        settings = {"bevatel": {"account_id": "7", "inbox_id": "3"}, "email": {"sender": "shop@example.org"}}
+        draft = ConnectionDraft(
+            platform, platform, f"https://{platform}.example.org", "hush-hush", carries=frozenset(carries),
+            settings=settings.get(platform, {}),
+        )  # fmt: skip
+        return add_connection(workspace=workspace, draft=draft)
+
+    return made
+
+
+def test_change_leaves_for_each_connection_in_its_own_words(connecting: Any, workspace: Workspace) -> None:
+    raven, bevatel = connecting("raven", "personas"), connecting("bevatel", "personas")
+
+    add_rina(workspace, gender="female")
+
+    assert waiting(raven)[0].payload["gender"] == "female"
+    assert waiting(bevatel)[0].payload == {
+        "name": "Rina Hartono", "phone_number": "+6281200000101", "email": "rina@example.org",
+    }  # fmt: skip
+
+
+def test_change_of_what_a_platform_lacks_does_not_leave_for_it(connecting: Any, workspace: Workspace) -> None:
+    raven, bevatel = connecting("raven", "personas"), connecting("bevatel", "personas")
+    rina = add_rina(workspace)
+
+    update_persona(workspace=workspace, persona_id=rina.pk, draft=PersonaDraft(notes="VIP"), cause=BY_TEST)
+
+    assert (len(waiting(raven)), len(waiting(bevatel))) == (2, 1)
+
+
+def test_change_that_came_from_a_platform_is_not_sent_back(connecting: Any, workspace: Workspace) -> None:
+    raven, bevatel = connecting("raven", "personas"), connecting("bevatel", "personas")
+    rina = add_rina(workspace)
+    cause = replace(BY_TEST, came_from=bevatel.destination_id)
+
+    update_persona(workspace=workspace, persona_id=rina.pk, draft=PersonaDraft(name="R."), cause=cause)
+
+    assert (len(waiting(raven)), len(waiting(bevatel))) == (2, 1)
+
+
+def test_deletion_leaves_only_where_people_are_deleted(connecting: Any, workspace: Workspace) -> None:
+    raven, bevatel = connecting("raven", "personas"), connecting("bevatel", "personas")
+    rina = add_rina(workspace)
+    Link.objects.create(connection=bevatel, persona_id=rina.pk, remote_id="7")
+
+    delete_persona(workspace=workspace, persona_id=rina.pk, cause=BY_TEST)
+
+    assert [d.kind for d in waiting(raven)] == ["persona.changed", "persona.deleted"]
+    assert [d.kind for d in waiting(bevatel)] == ["persona.changed"]
+    assert not Link.objects.exists()
+
+
+def test_each_type_of_contact_belongs_to_one_connection(connecting: Any) -> None:
+    webhook = connecting("webhook", "messages")
+    bevatel, email = connecting("bevatel", "messages"), connecting("email", "messages")
+
+    assert sends_to(bevatel) == ["phone", "whatsapp"]
+    assert sends_to(email) == ["email"]
+    assert "telegram" in sends_to(webhook)
+    assert {"phone", "whatsapp", "email"}.isdisjoint(sends_to(webhook))
+
+
+def test_connection_that_is_on_sends_before_one_that_is_off(connecting: Any) -> None:
+    first, second = connecting("bevatel", "messages"), connecting("raven", "messages")
+
+    switch_connection(connection=first, on=False)
+
+    assert sends_to(first) == []
+    assert "whatsapp" in sends_to(second)
+
+
+def test_person_deleted_before_sending_is_not_sent(connecting: Any, workspace: Workspace) -> None:
+    raven = connecting("raven", "personas")
+    rina = add_rina(workspace)
+    delivery = waiting(raven)[0]
+    delete_persona(workspace=workspace, persona_id=rina.pk, cause=BY_TEST)
+
+    outcome, parcel = carry(delivery)
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, parcel.calls) == ("persona_deleted", [])
+
+
+def test_unreadable_credential_refuses_without_a_call(connecting: Any, workspace: Workspace, settings: Any) -> None:
+    raven = connecting("raven", "personas")
+    add_rina(workspace)
+    settings.ENCRYPTION_KEYS = ["another-key-another-key-another-key"]
+
+    outcome, parcel = carry(waiting(raven)[0])
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, parcel.calls) == ("secret_unreadable", [])
+
+
+def test_message_is_posted_once_for_its_recipient(connecting: Any, support_user: User) -> None:
+    connecting("webhook", "messages")
+    bevatel = connecting("bevatel", "messages")
+
+    send_to(bevatel, "Hello", sender=support_user, to=ContactDraft("whatsapp", "+6281200000101"))
+
+    assert [d.destination_id for d in Delivery.objects.filter(kind="message.sent")] == [bevatel.destination_id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_configuration_of_a_token_unknown_there_is_refused_because_no_secret_travels(
+    workspace: Workspace, remote: Remote, server: str
+) -> None:
+    connect(workspace, remote, server, "raven", carries=frozenset({"tokens"}))
+    token = issue_token(workspace=workspace, configuration=Configuration(name="Shop"), by=COMMAND_LINE).token
+    configured = Occurrence(workspace_id=workspace.pk, kind="token.configured", subject_id=token.pk, at=BY_TEST.at)
+
+    outcome, _parcel = carry(announce([configured], to=TOKENS)[-1])
+
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "token_unknown_there"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_configuration_arrives_at_the_token_that_is_known_there(remote: Remote, server: str) -> None:
+    """The plan by itself: on one server no two workspaces have a token of the same public id."""
+    there = issue_token(workspace=remote.workspace, configuration=Configuration(name="Old"), by=COMMAND_LINE).token
+    values = {"name": "Shop", "ability": ["message_send"], "is_on": False, "requests_per_minute": 7}
+    raven, job = platform_of("raven"), Job(Target(f"{server}/raven/xapi/v1", remote.secret))
+
+    ended = run(
+        raven.configure(values, there.public_id, job), platform=raven, job=job, idempotency_key="x", send=send_plainly
+    )
+
+    there.refresh_from_db()
+    assert ended.trouble is None
+    assert (there.name, there.is_on, there.requests_per_minute) == ("Shop", False, 7)
+    assert there.abilities.count() == 1
