@@ -1,7 +1,7 @@
 """Putting into the outbox what must leave, as part of the transaction in which it happened."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -71,24 +71,24 @@ def post(destination: Destination, drafts: Iterable[DeliveryDraft]) -> list[Deli
 
 
 @transaction.atomic
-def forget_persona(*, persona_id: int, at: datetime) -> None:
-    """No delivery says any more who the persona was, but the one that tells of its deletion.
+def forget_personas(*, persona_ids: Collection[int], at: datetime) -> None:
+    """No delivery says any more who these personas were, but those that tell of their deletion.
 
-    What was still to be sent about it, or to it, is cancelled.
+    What was still to be sent about them, or to them, is cancelled.
     """
-    of_persona = Delivery.objects.filter(persona_id=persona_id).exclude(kind="persona.deleted", state=State.WAITING)
-    destinations = set(of_persona.values_list("destination", flat=True))
+    of_them = Delivery.objects.filter(persona_id__in=persona_ids).exclude(kind="persona.deleted", state=State.WAITING)
+    destinations = set(of_them.values_list("destination", flat=True))
     if not destinations:
         return
     # Their rows first, as in a claim: none of these is sent meanwhile.
     list(Destination.objects.select_for_update(no_key=True).filter(pk__in=destinations).order_by("id"))
     tally: books.Tally = Counter()
-    to_cancel = of_persona.filter(state__in=[State.WAITING, State.REFUSED, State.UNKNOWN])
+    to_cancel = of_them.filter(state__in=[State.WAITING, State.REFUSED, State.UNKNOWN])
     for destination_id, state in to_cancel.values_list("destination", "state"):
         books.note_move(tally, destination_id, State(state), State.CANCELLED)
     to_cancel.update(state=State.CANCELLED, code="persona_deleted", settled_at=at)
-    of_persona.exclude(state=State.SENDING).update(payload={}, problem="")
-    Attempt.objects.filter(delivery__in=of_persona).delete()
+    of_them.exclude(state=State.SENDING).update(payload={}, problem="")
+    Attempt.objects.filter(delivery__in=of_them).delete()
     books.enter(tally)
 
 

@@ -97,6 +97,6 @@ def erase_all(personas: Sequence[Persona], *, cause: Cause) -> list[DeletionRece
     )
     for persona in personas:
         record_deletion(persona, cause=cause)
-        outbox.forget_persona(persona_id=persona.pk, at=cause.at)
+    outbox.forget_personas(persona_ids=[persona.pk for persona in personas], at=cause.at)
     Persona.objects.filter(pk__in=[persona.pk for persona in personas]).delete()
     return receipts

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import requests
-from django.apps import AppConfig
 from django.utils import timezone
 
 from delivery import carriers
@@ -205,13 +204,3 @@ def register_fakes() -> None:
     """Destinations of the kinds `keyed` (honours idempotency keys) and `plain` (does not) can be reached."""
     carriers.register("keyed", FakeCarrier(honours_keys=True))
     carriers.register("plain", FakeCarrier(honours_keys=False))
-
-
-class FakeConfig(AppConfig):
-    """For workers of their own process."""
-
-    name = "tests.delivery"
-    label = "delivery_fakes"
-
-    def ready(self) -> None:
-        register_fakes()
