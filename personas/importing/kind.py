@@ -194,7 +194,7 @@ def _planned(
         action=action,
         state=states.get(action, State.PLANNED),
         persona=persona,
-        persona_name=str(verdict.said.fields.get("name") or (persona.name if persona else ""))[:255],
+        persona_name=(persona.name if persona else verdict.said.fields.get("name", ""))[:255],
         values=values,
         differences=verdict.differences if action != Action.REFUSE else [],
         problems=[list(problem) for problem in verdict.problems],

@@ -63,8 +63,9 @@ def awkward(workspace: Workspace) -> list[Persona]:
         contacts = [ContactDraft("other", f"{visible} {number}"), ContactDraft("other", f"second {number}")]
         made.append(add_persona(workspace=workspace, draft=draft, contacts=contacts, cause=CAUSE))
     for country in COUNTRIES:
-        number = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
-        e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
+        assert example is not None
+        e164 = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
         drafts = [ContactDraft("phone", e164), ContactDraft("email", f"{country}@Example.org")]
         made.append(add_persona(workspace=workspace, draft=PersonaDraft(name=country), contacts=drafts, cause=CAUSE))
     return made

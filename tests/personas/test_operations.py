@@ -62,11 +62,12 @@ class Shouting:
             if row.persona.name == self.fails_at:
                 raise ZeroDivisionError
             row.before, row.state = {"name": row.persona.name}, OperationRow.State.DONE
-            Persona.objects.filter(pk=row.persona_id).update(name=row.persona.name.upper())
+            Persona.objects.filter(pk=row.persona.pk).update(name=row.persona.name.upper())
 
     def undo(self, operation: Operation, rows: Sequence[OperationRow], *, cause: Cause) -> None:
         for row in rows:
-            Persona.objects.filter(pk=row.persona_id).update(name=(row.before or {})["name"])
+            assert row.persona is not None
+            Persona.objects.filter(pk=row.persona.pk).update(name=(row.before or {})["name"])
             row.state = OperationRow.State.UNDONE
 
 

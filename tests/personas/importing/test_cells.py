@@ -29,7 +29,7 @@ COUNTRIES = [
 ]  # fmt: skip
 
 
-def said(country: str = "ID", **values: Value) -> Any:
+def said(country: Any = "ID", **values: Value) -> Any:
     return understood({name.replace("_", ":", 1): value for name, value in values.items()}, COLUMNS, country=country)
 
 
@@ -40,6 +40,7 @@ def problems(**values: Value) -> list[str]:
 @pytest.mark.parametrize("country", COUNTRIES)
 def test_number_of_any_country_is_the_same_in_five_notations(country: str) -> None:
     number = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
+    assert number is not None
     shapes = phonenumbers.PhoneNumberFormat
     e164 = phonenumbers.format_number(number, shapes.E164)
     notations = [
