@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -25,7 +25,7 @@ from personas.editing import Edit, EditConflict, FieldConflict, edit_persona, sh
 from personas.history import Cause
 from personas.models import AttributeDefinition, Origin, Persona
 from personas.restoring import NothingToPutBack, Present, plan_restoration
-from personas.services import add_persona, delete_persona, get_persona
+from personas.services import add_persona, get_persona
 from raven_admin.errors import RavenError
 
 _CHANGES_SHOWN = 20
@@ -80,9 +80,6 @@ class PersonPage(WorkspaceModelAdmin):
         if request.method == "POST":
             return self._save(request, persona)
         return self._person(request, persona, _form(persona), saved=self._saved(request, persona))
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        delete_persona(workspace=obj.workspace, persona_id=obj.pk, cause=cause_of(request))
 
     def _save(self, request: HttpRequest, persona: Persona) -> HttpResponse:
         if not self.has_change_permission(request, persona):
@@ -203,9 +200,5 @@ def _offered(persona: Persona, shown: Sequence[ShownChange]) -> set[int]:
 
 def _link_owner(form: ContactForm, persona: Persona) -> None:
     """Where the two people of a refused address are made one."""
-    if form.taken is None:
-        return
-    try:
+    if form.taken is not None:
         form.merge_url = reverse("admin:personas_persona_merge", args=[persona.pk, form.taken.persona_id])
-    except NoReverseMatch:
-        form.merge_url = ""

@@ -262,6 +262,8 @@ def test_address_of_somebody_else_names_them_with_what_can_be_done(
     problem = page.text.split(f'id="id_{prefix}-key_error"')[1]
     assert "WhatsApp +62 813-9999-999 already belongs to Joko &lt;b&gt;." in problem
     assert f'href="{address(joko)}">Open Joko &lt;b&gt;</a>' in problem
+    merge = reverse("admin:personas_persona_merge", args=[rina.pk, joko.pk])
+    assert f'href="{merge}">Merge with Joko &lt;b&gt;</a>' in problem
     assert changes() == []
 
 
