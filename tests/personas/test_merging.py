@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from accounts.models import User, Workspace
 from delivery.models import Event
@@ -45,6 +43,7 @@ from personas.services import (
 )
 from personas.unmerging import MergeNotLatest, MergeUndone, plan_undo, undo_merge
 from platforms.models import ContactSession
+from tests.personas.test_services import _at_once as at_once
 from tests.personas.test_snapshots import every_row
 
 pytestmark = pytest.mark.django_db
@@ -205,8 +204,7 @@ def test_a_merge_undone_gives_both_back_byte_for_byte(kept: Persona, absorbed: P
     ]  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10_000))
+@pytest.mark.parametrize("seed", range(25))
 def test_any_merges_undone_in_reverse_give_all_tables_back(workspace: Workspace, seed: int) -> None:
     """Personas with any fields, contacts, attributes and topics, merged until one is left, with any choices."""
     chance = random.Random(seed)
@@ -443,4 +441,43 @@ def test_a_pair_that_somebody_closed_meanwhile_is_passed_over(kept: Persona, abs
     DuplicatePair.objects.update(dismissed_at=AT)
 
     assert merge_pair(pair=pair, cause=CAUSE) is None
+    assert Persona.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_merges_and_edits_of_the_same_people_at_once_wait_for_each_other_and_lose_nothing(workspace: Workspace) -> None:
+    people = [
+        add_persona(
+            workspace=workspace, draft=PersonaDraft(f"P{number}"), cause=CAUSE,
+            contacts=[ContactDraft("phone", f"+62812000001{number:02}")],
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    ids = [persona.pk for persona in people]
+
+    def work(number: int) -> None:
+        first, second = (ids[number % 6], ids[(number + 1) % 6]) if number < 6 else (ids[0], ids[number % 6])
+        if number % 3 == 2:
+            contacts = [ContactDraft("telegram", f"p{number}")]
+            update_persona(workspace=workspace, persona_id=first, contacts=contacts, cause=LATER)
+        else:
+            merge_personas(workspace=workspace, kept_id=first, absorbed_id=second, cause=LATER)
+
+    said = at_once(12, work)
+
+    assert set(said) <= {"", "persona_not_found", "merge_of_one"}
+    edits = sum(1 for number in range(12) if number % 3 == 2 and said[number] == "")
+    assert Persona.objects.count() == 6 - Merge.objects.count()
+    assert Merge.objects.count() == sum(1 for number in range(12) if number % 3 != 2 and said[number] == "") >= 1
+    assert Contact.objects.count() == 6 + edits
+    assert Contact.objects.exclude(persona__in=Persona.objects.all()).count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_undo_one_merge_one_does(kept: Persona, absorbed: Persona) -> None:
+    merge = _merge(kept, absorbed)
+
+    said = at_once(4, lambda _number: undo_merge(merge=Merge.objects.get(pk=merge.pk), cause=LATER))
+
+    assert sorted(said) == ["", "merge_undone", "merge_undone", "merge_undone"]
     assert Persona.objects.count() == 2
