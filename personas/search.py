@@ -57,7 +57,7 @@ class TextQuery:
     def everybody(self) -> RawSQL:
         """The ids of all personas that fit, for a query that takes as many as there are."""
         if not self.terms:
-            return RawSQL("SELECT NULL", [])
+            return RawSQL("SELECT 0 WHERE 1 = 0", [])
         sql, parameters = self._hits(None)
         return RawSQL(f"SELECT key - %s FROM ({sql}) hits", [self._base, *parameters])  # noqa: S608, S611
 
