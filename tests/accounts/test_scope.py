@@ -177,7 +177,12 @@ def test_filter_in_the_address_reaches_no_other_workspace_and_no_password(
 
 
 FOR_SUPERUSERS = ("accounts_workspace_add", "accounts_workspace_changelist")
-FOR_ADMINS = ("platforms_connection_add", "tokens_token_add", "accounts_membership_add", "personas_attributedefinition_add")
+FOR_ADMINS = (
+    "platforms_connection_add",
+    "tokens_token_add",
+    "accounts_membership_add",
+    "personas_attributedefinition_add",
+)
 ROWS_FOR_ADMINS = [
     ("accounts_membership_delete", Membership),
     ("accounts_membership_password", Membership),
