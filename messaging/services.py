@@ -1,12 +1,13 @@
 """Sending: who is written to, in which topic, as whom. One transaction, nothing half saved."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
 
-from delivery import events
+from delivery import events, outbox
+from delivery.carriers import Occurrence
 from messaging.models import Message, Topic, TopicType
 from personas.history import Cause
 from personas.matching import SELECT_KNOWN, Key, Known, RecipientDraft, as_json, keys_of_people, match_or_add_people
@@ -136,13 +137,15 @@ def send_message(
     people: Sequence[RecipientDraft],
     text: str,
     check_may_add_topic: Callable[[], None],
+    template: Mapping[str, Any] | None = None,
     cause: Cause,
 ) -> Message:
     """The message, its topic, and the recipients with their contacts are stored, each recipient waiting.
 
-    `alias_id` and `anchor_id` are the user and topic used when the caller names none. `check_may_add_topic` is called
-    before a topic is made, and raises when the caller may not. Raises the errors above, in their order, and those of
-    `match_or_add_people`. Runs in the caller's transaction.
+    It leaves for whatever carries messages; `template` tells platforms with templates of their own from which one
+    `text` was made (name, language, parameters). `alias_id` and `anchor_id` are the user and topic used when the caller
+    names none. `check_may_add_topic` is called before a topic is made, and raises when the caller may not. Raises the
+    errors above, in their order, and those of `match_or_add_people`. Runs in the caller's transaction.
     """
     problem, keys = None, []
     try:
@@ -159,7 +162,7 @@ def send_message(
         workspace_id, topic, anchor_id, matched[0].persona_id, check_may_add_topic, cause
     )
     recipients = [(match.persona_id, contact_id) for match in matched for contact_id in match.contact_ids]
-    return _add_message(
+    message = _add_message(
         workspace_id=workspace_id,
         topic_id=topic_id,
         direction=Message.Direction.OUTGOING,
@@ -170,6 +173,19 @@ def send_message(
         message_id=found.message_id,
         cause=cause,
     )
+    if found.leaves:
+        sent = Occurrence(
+            workspace_id=workspace_id,
+            kind="message.sent",
+            subject_id=message.pk,
+            at=cause.at,
+            actor_label=cause.actor_label,
+            request_id=cause.request_id,
+            data={"template": template} if template else {},
+            came_from=cause.came_from,
+        )
+        outbox.announce([sent], to=outbox.MESSAGES)
+    return message
 
 
 def receive_message(
@@ -259,6 +275,8 @@ class _Found:
     """The topic with the known person of `keys`; a mass topic is not looked for."""
     message_id: int | None
     """The number kept for the message, so that it can be written together with all that names it; None on SQLite."""
+    leaves: bool
+    """Whether anything that carries messages is connected."""
 
 
 # One statement, because each more is a journey to the database and back. IN with one value, because SQLite would plan
@@ -274,6 +292,9 @@ _LOOK_UP_TEXT = """
     SELECT 'topic', NULL, NULL, NULL, id, NULL FROM messaging_topic
      WHERE persona_id = (SELECT persona_id FROM known LIMIT 1)
        AND type IN (%(topic_type)s) AND name = %(topic_name)s AND NOT type = 'mass'
+    UNION ALL
+    SELECT 'destination', NULL, NULL, NULL, id, NULL FROM delivery_destination
+     WHERE workspace_id = %(workspace_id)s AND carries_messages AND removed_at IS NULL
 """
 _NEXT_MESSAGE_TEXT = """
     UNION ALL SELECT 'message', NULL, NULL, NULL, nextval('messaging_message_id_seq'), NULL
@@ -312,7 +333,7 @@ def _look_up(
         topic_type=topic.type if topic else None,
         topic_name=topic.name if topic else None,
     )
-    sender, known, topic_id, message_id = None, {}, None, None
+    sender, known, topic_id, message_id, leaves = None, {}, None, None, False
     for kind, *texts, number, persona_id in rows:
         if kind == "contact":
             type, normalized, name = texts
@@ -322,11 +343,13 @@ def _look_up(
             sender = number, f"{first_name} {last_name}".strip() or username  # as User.display_name
         elif kind == "topic":
             topic_id = number
-        else:
+        elif kind == "message":
             message_id = number
+        else:
+            leaves = True
     if sender is None:
         raise UserNotFound(username=username or "User Aliases")
-    return _Found(*sender, known, topic_id, message_id)
+    return _Found(*sender, known, topic_id, message_id, leaves)
 
 
 def _check_topic(topic: TopicDraft | None, anchor_id: int | None) -> None:

@@ -59,17 +59,26 @@ def fill_template(*, workspace_id: int, name: str, language: str, parameters: Se
 
     `language` may be empty when there is only one. Raises the errors above.
     """
+    return fill(find_template(workspace_id=workspace_id, name=name, language=language), parameters)
+
+
+def find_template(*, workspace_id: int, name: str, language: str) -> Template:
+    """The template of this name. Raises TemplateNotFound and TemplateAmbiguous."""
     named = Template.objects.filter(workspace=workspace_id, name=name)
     found = list(named.filter(language=language) if language else named[:20])
     if not found:
         raise TemplateNotFound(name=name, in_language=f" in the language {language}" if language else "")
     if len(found) > 1:
         raise TemplateAmbiguous(name=name, languages=", ".join(template.language for template in found))
-    body = found[0].body
-    expected = count_gaps(body)
+    return found[0]
+
+
+def fill(template: Template, parameters: Sequence[str]) -> str:
+    """The template's text with its gaps filled. Raises TemplateParametersWrong and TemplateTextTooLong."""
+    expected = count_gaps(template.body)
     if len(parameters) != expected:
-        raise TemplateParametersWrong(name=name, expected=expected, given=len(parameters))
-    text = _GAP.sub(lambda gap: parameters[int(gap[1]) - 1] if int(gap[1]) else gap[0], body)
+        raise TemplateParametersWrong(name=template.name, expected=expected, given=len(parameters))
+    text = _GAP.sub(lambda gap: parameters[int(gap[1]) - 1] if int(gap[1]) else gap[0], template.body)
     if len(text) > MAX_TEXT:
         raise TemplateTextTooLong(length=len(text), maximum=MAX_TEXT)
     return text

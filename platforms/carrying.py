@@ -120,13 +120,16 @@ class PlatformCarrier:
         for occurrence in occurrences:
             configuration = configuration_of(occurrence.subject_id)
             if configuration is not None:
+                values = dict(configuration.values)
+                if occurrence.kind == "token.deleted":
+                    values["is_on"] = False
                 yield DeliveryDraft(
                     because_of=occurrence,
                     lane=f"token:{occurrence.subject_id}",
                     kind=TOKEN,
-                    payload=configuration.values,
+                    payload=values,
                     merge=Delivery.Merge.COMBINE,
-                    fields=list(configuration.values),
+                    fields=list(values),
                     token_id=occurrence.subject_id,
                 )
 

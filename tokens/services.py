@@ -13,6 +13,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Membership, User, Workspace
+from delivery import outbox
+from delivery.carriers import Occurrence
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITIES, ABILITY_KEYS
 from tokens.models import Token, TokenAbility, TokenEvent
@@ -481,3 +483,11 @@ def _record(token: Token, kind: str, *, by: Actor, changes: Iterable[FieldChange
         actor=by.user,
         actor_label=by.label,
     )
+    news = Occurrence(
+        workspace_id=token.workspace_id,
+        kind="token.deleted" if kind == TokenEvent.Kind.DELETED else "token.configured",
+        subject_id=token.pk,
+        at=timezone.now(),
+        actor_label=by.label,
+    )
+    outbox.announce([news], to=outbox.TOKENS)

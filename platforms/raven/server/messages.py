@@ -1,5 +1,8 @@
 """Sending, receiving, topics and templates."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from messaging.models import Message, Recipient, Template, Topic
 from messaging.services import (
     GroupTopicRecipientsTooMany,
@@ -27,7 +30,8 @@ from messaging.templates import (
     TemplateParametersWrong,
     TemplateTextTooLong,
     count_gaps,
-    fill_template,
+    fill,
+    find_template,
 )
 from personas.matching import ContactTypeInvalid, RecipientAmbiguous, RecipientContactInvalid, RecipientRepeated
 from personas.services import PersonaNotFound, get_persona
@@ -60,10 +64,9 @@ def message_send(call: Call, body: wire.MessageSend) -> Answer:
 
 
 def template_send(call: Call, body: wire.TemplateSend) -> Answer:
-    text = fill_template(
-        workspace_id=call.token.workspace_id, name=body.template, language=body.language, parameters=body.parameter
-    )
-    return _send(call, body, text=text)
+    template = find_template(workspace_id=call.token.workspace_id, name=body.template, language=body.language)
+    made_from = {"name": template.name, "language": template.language, "parameters": body.parameter}
+    return _send(call, body, text=fill(template, body.parameter), template=made_from)
 
 
 def message_add(call: Call, body: wire.MessageAdd) -> Answer:
@@ -181,7 +184,9 @@ ENDPOINTS = (
 )  # fmt: skip
 
 
-def _send(call: Call, body: wire.MessageSend | wire.TemplateSend, *, text: str) -> Answer:
+def _send(
+    call: Call, body: wire.MessageSend | wire.TemplateSend, *, text: str, template: Mapping[str, Any] | None = None
+) -> Answer:
     message = send_message(
         workspace_id=call.token.workspace_id,
         country=call.token.country,
@@ -192,6 +197,7 @@ def _send(call: Call, body: wire.MessageSend | wire.TemplateSend, *, text: str) 
         people=recipient_drafts(body.recipient),
         text=text,
         check_may_add_topic=lambda: call.require("topic_add"),
+        template=template,
         cause=cause_of(call),
     )
     call.check_topic(message.topic_id)
