@@ -97,6 +97,9 @@ class OperationKind(Protocol):
 _KINDS = {
     Operation.Kind.IMPORT: "personas.importing.kind.ImportKind",
     Operation.Kind.CONVERT: "personas.conversion.ConvertKind",
+    Operation.Kind.SET_ATTRIBUTE: "personas.bulk.SetAttributeKind",
+    Operation.Kind.DELETE: "personas.bulk.DeleteKind",
+    Operation.Kind.MERGE: "personas.bulk.MergeKind",
 }
 
 

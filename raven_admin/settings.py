@@ -269,6 +269,7 @@ SCHEDULED_TASKS = {
     "delivery.tasks.continue_interventions": timedelta(minutes=1),
     "personas.operations.wake_abandoned": timedelta(minutes=1),
     "personas.tasks.find_duplicates": timedelta(minutes=1),
+    "personas.tasks.erase_old_copies": timedelta(hours=1),
     "personas.operations.prune_operations": timedelta(hours=6),
     "messaging.tasks.prune_messages": timedelta(days=1),
 }
