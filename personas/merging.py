@@ -1,6 +1,6 @@
 """Two personas become one: what of each stays is chosen field by field, all that points at either is kept."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -163,21 +163,6 @@ def merge_pair(*, pair: DuplicatePair, cause: Cause) -> Merge | None:
         if not DuplicatePair.objects.filter(pk=pair.pk, dismissed_at=None).exists():
             return None
         return merge_personas(workspace=pair.workspace, kept_id=pair.first_id, absorbed_id=pair.second_id, cause=cause)
-
-
-def merge_pairs(*, workspace: Workspace, reason: str, cause: Cause) -> Iterator[Merge]:
-    """Each open pair of this reason is merged, one transaction a pair, the oldest first.
-
-    A merge may close other pairs or hand them to the kept persona; those are found again, so that of three alike one is
-    left.
-    """
-    after = 0
-    open_pairs = DuplicatePair.objects.filter(workspace=workspace, reason=reason, dismissed_at=None)
-    while (pair := open_pairs.filter(pk__gt=after).select_related("workspace").order_by("pk").first()) is not None:
-        after = pair.pk
-        merge = merge_pair(pair=pair, cause=cause)
-        if merge is not None:
-            yield merge
 
 
 def lock_two(workspace: Workspace, kept_id: int, absorbed_id: int) -> tuple[Persona, Persona]:

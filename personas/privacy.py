@@ -8,7 +8,7 @@ from django.db.models import Count
 
 from delivery import outbox
 from personas.history import Cause, record_deletion
-from personas.models import Contact, DeletionReceipt, OperationRow, Persona
+from personas.models import Contact, DeletionReceipt, Merge, OperationRow, Persona, PersonaChange
 
 COUNTED_AT_MOST = 10_000
 
@@ -95,8 +95,19 @@ def erase_all(personas: Sequence[Persona], *, cause: Cause) -> list[DeletionRece
     OperationRow.objects.filter(persona__in=personas).update(
         persona_name="", values={}, differences=[], problems=[], before=None
     )
+    _forget_merges(personas)
     for persona in personas:
         record_deletion(persona, cause=cause)
     outbox.forget_personas(persona_ids=[persona.pk for persona in personas], at=cause.at)
     Persona.objects.filter(pk__in=[persona.pk for persona in personas]).delete()
     return receipts
+
+
+def _forget_merges(personas: Sequence[Persona]) -> None:
+    """Nobody whom these people were part of until a merge was undone says any more what they brought along."""
+    merges = Merge.objects.filter(absorbed_id__in=[persona.pk for persona in personas])
+    for merge in merges.defer("before"):
+        # Their name and addresses, and what was chosen of them, were written at these two moments.
+        moments = [moment for moment in (merge.merged_at, merge.undone_at) if moment]
+        PersonaChange.objects.filter(persona=merge.kept_id, happened_at__in=moments).delete()
+    merges.delete()

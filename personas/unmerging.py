@@ -102,7 +102,8 @@ def undo_merge(*, merge: Merge, are_two: bool = False, cause: Cause) -> Persona:
     _restore_kept(merge, kept, plan, cause)
     absorbed = Persona.objects.get(pk=merge.absorbed_id)
     merge.undone_at, merge.undone_by = cause.at, cause.actor_label
-    merge.save(update_fields=["undone_at", "undone_by"])
+    merge.before = {}  # it holds what is known of two people, and is not needed any more
+    merge.save(update_fields=["undone_at", "undone_by", "before"])
     if are_two:
         dismiss_two(kept, absorbed, cause=cause)
     _record(merge, kept, absorbed, plan, cause)
