@@ -53,6 +53,20 @@ CITIES = ("Jakarta", "Bandung", "Surabaya", "Medan", "Denpasar", "Makassar")
 NUMBER = 7  # the person whose number and address are looked for
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
+
+def number_of(n: int) -> str:
+    return f"+62812{n * 10_472_947 % 10**8:08}"
+
+
+def email_of(n: int) -> str:
+    chance = random.Random(n)
+    return f"{chance.choice(FIRST_NAMES)}.{chance.choice(LAST_NAMES)}{n * 7_919_011 % 10**7}@example.org".lower()
+
+
+def customer_number_of(n: int) -> str:
+    return f"K-{n * 7_919_011 % 10**7:07}"
+
+
 PAGES = {
     "first page": "",
     "second page": "p=2",
@@ -70,11 +84,11 @@ PAGES = {
     "search: a rare name (40 people)": "q=zubaidah",
     "search: a rare and a common one": "q=zubaidah+siti",
     "search: nobody": "q=xylophon",
-    "search: number as dialled at home": "q=0812+0000+0007",
-    "search: its last digits": "q=0000+0007",
-    "search: e-mail": f"q=person{NUMBER}@example.org",
+    "search: number as dialled at home": f"q=0812+{number_of(NUMBER)[6:10]}+{number_of(NUMBER)[10:]}",
+    "search: its last digits": f"q={number_of(NUMBER)[-6:]}",
+    "search: e-mail": f"q={email_of(NUMBER)}",
     "search: a value (every 6th)": "q=jakarta",
-    "search: a value of one": f"q=K-{NUMBER:07}",
+    "search: a value of one": f"q={customer_number_of(NUMBER)}",
     "filter: WhatsApp (most)": "kind=whatsapp",
     "filter: Telegram (40 people)": "kind=telegram",
     "filter: any problem": "problem=any",
@@ -247,9 +261,9 @@ def _updated(n: int, people: int) -> datetime:
 def _contacts(n: int, people: int) -> Iterator[tuple[str, str]]:
     if n % 100 == 3:
         return
-    yield "whatsapp", f"+62812{n:08}"
+    yield "whatsapp", number_of(n)
     if n % 2:
-        yield "email", f"person{n}@example.org"
+        yield "email", email_of(n)
     if _is_rare(n, people, 4):
         yield "telegram", f"person{n}"
 
@@ -260,7 +274,7 @@ def _values(n: int, people: int) -> Iterator[tuple[str, str]]:
     yield "points", "1000.5" if _is_rare(n, people, 6) else str(n * 7919 % 1_000)
     days = 0 if _is_rare(n, people, 7) else 1 + n * 104_729 % 1_000
     yield "since", (datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=days)).date().isoformat()
-    yield "customer", f"K-{n:07}"
+    yield "customer", customer_number_of(n)
 
 
 def _insert(table: str, columns: str, rows: Iterator[Any]) -> None:

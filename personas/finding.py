@@ -13,17 +13,20 @@ from django.db.models import QuerySet
 
 from accounts.models import Workspace
 from personas.filters import Condition, Operator, PersonaFilter, Problem, documents_with
-from personas.models import Contact, Persona
+from personas.models import AsNumber, AttributeType, Contact, Persona
 from personas.search import TextQuery
 from personas.search_index import KEY_OF_WORKSPACE
 
 NEWEST_TRIED = 5_000
 """People looked at before a condition is asked whose index is not in their order: most filters fit enough of them."""
+SPARSE_AT_MOST = 20_000
+"""People whom such a condition may fit to be brought all at once; where they are more, one in a few of everybody is."""
 _FIRST, _MOST = 500, 8_000
 """Candidates that the other conditions are asked of at a time: fewer at first, because a page needs few."""
 
 Newest = Callable[[int | None, int], list[int]]
-"""Ids of people older than the first (None: of all), newest first, at most the second."""
+"""Ids of people older than the first (None: of all), newest first, at most the second. Where a start is not in order,
+any people as far as it gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,28 @@ def newest_ids(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[
     """The ids of at most `limit` people whom `chosen` fits, newest first."""
     start = _start(chosen, workspace)
     if start is None:
-        return list(chosen.apply(workspace).order_by("-pk").values_list("pk", flat=True)[:limit])
+        return _of_everybody(chosen, workspace, limit)
     if not start.is_in_order:
         found = _among_newest(chosen, workspace, limit)
         if len(found) == limit:
             return found
+        candidates = start.newest(None, SPARSE_AT_MOST + 1)
+        if len(candidates) > SPARSE_AT_MOST:
+            return _of_everybody(chosen, workspace, limit)
+        start = replace(start, newest=_listed(candidates))
     if not start.rest:
         return start.newest(None, limit)
     return list(_passing(start, workspace, limit))
+
+
+def _of_everybody(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
+    return list(chosen.apply(workspace).order_by("-pk").values_list("pk", flat=True)[:limit])
+
+
+def _listed(candidates: list[int]) -> Newest:
+    """Of all that an index in another order has brought."""
+    ids = sorted(set(candidates), reverse=True)
+    return lambda below, limit: [pk for pk in ids if below is None or pk < below][:limit]
 
 
 def _among_newest(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
@@ -80,7 +97,7 @@ def _start(chosen: PersonaFilter, workspace: Workspace) -> _Start | None:
     if chosen.problem:
         return _Start(_by_problem(chosen.problem, workspace), replace(chosen, problem=None))
     if broad := _first(chosen, _RANGES):
-        return _Start(_by_value(broad), _without(chosen, broad), is_in_order=False)
+        return _Start(_by_range(broad), _without(chosen, broad), is_in_order=False)
     if chosen.kind:
         return _Start(_by_kind(chosen.kind, workspace), replace(chosen, kind=""))
     if filled := _first(chosen, {Operator.HAS}):
@@ -130,8 +147,16 @@ def _by_kind(kind: str, workspace: Workspace) -> Newest:
     return _of(Contact.objects.filter(workspace=workspace, type=kind).distinct(), "persona_id")
 
 
+def _by_range(condition: Condition) -> Newest:
+    """In the order of the values, or a database might read all people backwards to find the few."""
+    is_number = condition.attribute.type == AttributeType.NUMBER
+    rows = condition.matching().order_by(AsNumber("value") if is_number else "value")
+    return lambda _below, limit: list(rows.values_list("persona_id", flat=True)[:limit])
+
+
 def _by_update(chosen: PersonaFilter, workspace: Workspace) -> Newest:
-    return _of(PersonaFilter(updated_since=chosen.updated_since).apply(workspace), "pk")
+    rows = PersonaFilter(updated_since=chosen.updated_since).apply(workspace).order_by("updated_at")
+    return lambda _below, limit: list(rows.values_list("pk", flat=True)[:limit])
 
 
 def _of(rows: QuerySet[Any], column: str) -> Newest:

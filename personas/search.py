@@ -132,16 +132,14 @@ def _terms(text: str, *, country: str) -> Iterator[Alternatives]:
 def _notations(number: str, *, country: str) -> Alternatives:
     """What a number may be stored as: whole, or a part of one; and as it is typed, for the value of an attribute."""
     digits = re.sub(r"\D", "", number)
-    found: list[tuple[str, ...]] = [tuple(fold(number).split()), (digits,)]
-    if number.startswith("+"):
-        found.append((f"+{digits}",))
-    elif digits.startswith("00"):
-        found.append((f"+{digits[2:]}",))
+    ways = [fold(number), digits]
+    if digits.startswith("00"):
+        ways.append(f"+{digits[2:]}")
     elif digits.startswith("0"):
-        found.append((f"+{calling_code(country)}{digits[1:]}",))
+        ways.append(f"+{calling_code(country)}{digits[1:]}")
     with suppress(ContactKeyInvalid):  # a part of a number
-        found.append((normalise(ContactType.PHONE, number, country=country),))
-    return tuple(dict.fromkeys(way for way in found if way and all(len(text) > 1 for text in way)))
+        ways.append(normalise(ContactType.PHONE, number, country=country))
+    return tuple((way,) for way in dict.fromkeys(ways) if not any(other in way for other in ways if other != way))
 
 
 def _as_stored(text: str) -> str:
@@ -150,8 +148,12 @@ def _as_stored(text: str) -> str:
 
 
 def _trigrams(text: str) -> list[str]:
-    """Trigrams that cover `text`, as FTS5 reads them; the documents they are in are looked at themselves afterwards."""
-    places = dict.fromkeys([*range(0, len(text) - 2, 3), len(text) - 3])
+    """Trigrams of `text`, as FTS5 reads them; the documents they are in are looked at themselves afterwards.
+
+    Digits are all alike, so as few as cover the number are asked; of letters, any one may be the rare one.
+    """
+    step = 3 if text.removeprefix("+").isdigit() else 1
+    places = dict.fromkeys([*range(0, len(text) - 2, step), len(text) - 3])
     return ['"{}"'.format(text[at : at + 3].replace('"', '""')) for at in places]
 
 
