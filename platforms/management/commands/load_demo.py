@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Topic, TopicType
+from personas.definitions import add_attribute
 from personas.history import Cause
 from personas.matching import ContactDraft
 from personas.models import Origin
@@ -34,6 +35,11 @@ PEOPLE = (
     ("dewi", "Dewi", "Anggraini", Role.VIEWER),
 )
 MASS_TOPICS = ("Announcements", "Order updates", "Opening hours")
+# Those that the examples of the API documents use; in both workspaces, so that their values arrive.
+ATTRIBUTES = (
+    ("city", "City", "text", "Where the person lives"),
+    ("customer_since", "Customer since", "date", ""),
+)
 PERSONAS = (
     (
         "Rina Hartono",
@@ -66,6 +72,9 @@ class Command(BaseCommand):
             for workspace in Workspace.objects.filter(slug__in=("demo", "sandbox")):
                 Membership.objects.create(workspace=workspace, user=admin, role=Role.ADMIN)
         if is_empty:
+            for key, label, type, hint in ATTRIBUTES:
+                for workspace in (demo, sandbox):
+                    add_attribute(workspace=workspace, key=key, label=label, type=type, hint=hint)
             self._fill(demo)
             self._connect(demo, sandbox)
 
