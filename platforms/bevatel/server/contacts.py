@@ -99,12 +99,7 @@ def contact_search(call: Call, workspace: Workspace, query: wire.ContactSearch) 
     text = query.q.strip()
     if not text:
         raise SearchTextMissing
-    within = Contact.objects.filter(
-        workspace=workspace, type__in=[t for types in TYPES_OF_FIELD.values() for t in types]
-    )
-    personas = Persona.objects.filter(workspace=workspace)
-    in_contacts = Q(pk__in=within.filter(normalized__icontains=text).values("persona"))
-    personas = search_personas(personas, text, workspace=workspace) | personas.filter(in_contacts)
+    personas = search_personas(Persona.objects.filter(workspace=workspace), text, workspace=workspace)
     count = counted(_labelled(personas, query))
     meta = wire.ContactSearchMeta(count, query.page, has_more=count > query.page * PAGE_SIZE)
     return Answer(wire.ContactsFound(meta, _page(personas, query, workspace)))

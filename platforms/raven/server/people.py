@@ -9,6 +9,7 @@ from msgspec import UNSET as ABSENT
 from personas.attributes import json_value
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.models import AttributeDefinition, AttributeType, ContactType, Persona
+from personas.search import search_personas
 from personas.services import (
     UNSET,
     AttributeUnknown,
@@ -183,7 +184,7 @@ def _filtered(call: Call, query: wire.PersonaQuery) -> QuerySet[Persona]:
     if query.updated_since is not None:
         personas = personas.filter(updated_at__gte=query.updated_since)
     if query.q:
-        personas = personas.filter(name__icontains=query.q)
+        personas = search_personas(personas, query.q, workspace=workspace_of(call))
     return personas
 
 

@@ -215,7 +215,7 @@ class Page(_Moments, forbid_unknown_fields=True):
 class PersonaQuery(Page, forbid_unknown_fields=True):
     contact: Annotated[str, Meta(max_length=255, description="A contact's key, in any notation.")] = ""
     updated_since: MomentGiven | None = None
-    q: Annotated[str, Meta(max_length=255, description="A part of the name.")] = ""
+    q: Annotated[str, Meta(max_length=255, description="Parts of the name, an address or a value.")] = ""
 
 
 class TopicQuery(Page, forbid_unknown_fields=True):
