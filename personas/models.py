@@ -230,7 +230,8 @@ class PersonaChange(models.Model):
             return gettext("Label of %(address)s") % {"address": detail.partition(":")[2]}
         if kind == "attribute":
             return detail
-        return {"created": gettext("Added as"), "merged": gettext("Merged with"),
+        return {"created": gettext("Added as"), "restored": gettext("Brought back"),
+                "type": gettext("Type"), "merged": gettext("Merged with"),
                 "merge_undone": gettext("Merge undone"), "name": gettext("Name"), "gender": gettext("Gender"),
                 "birthday": gettext("Birthday"), "notes": gettext("Notes")}.get(kind, kind)  # fmt: skip
 

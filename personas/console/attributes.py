@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
@@ -202,9 +202,14 @@ class AttributeDefinitionPages(WorkspaceModelAdmin):
 def _people(definition: AttributeDefinition) -> str:
     """How many people have a value of it, as a person reads it."""
     count = count_values(definition)
-    return f"{CLEARED_AT_ONCE:,}+" if count > CLEARED_AT_ONCE else f"{count:,}"
+    shown = f"{CLEARED_AT_ONCE:,}+" if count > CLEARED_AT_ONCE else f"{count:,}"
+    return ngettext("%(count)s person", "%(count)s people", count) % {"count": shown}
 
 
 def _deleted(definition: AttributeDefinition, count: int) -> str:
-    text = gettext("%(label)s was deleted. The values of %(count)s people stay in their history.")
+    text = ngettext(
+        "%(label)s was deleted. The value of %(count)s person stays in their history.",
+        "%(label)s was deleted. The values of %(count)s people stay in their history.",
+        count,
+    )
     return text % {"label": definition.label, "count": f"{count:,}"}

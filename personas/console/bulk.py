@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may
@@ -113,7 +113,8 @@ class PersonaBulk(WorkspaceModelAdmin):
             "opts": self.opts,
             "form": form,
             "whom": chosen.in_words(),
-            "count": f"{count:,}{'+' if count >= COUNTED_AT_MOST else ''}",
+            "people": ngettext("%(count)s person", "%(count)s people", count)
+            % {"count": f"{count:,}{'+' if count >= COUNTED_AT_MOST else ''}"},
             "back": f"?{chosen.filter.to_query()}",
             "may_delete": may_delete,
             "may_define": may_delete,

@@ -145,7 +145,9 @@ class PersonaHistory(WorkspaceModelAdmin):
             "refusal": refusal,
             "taken": refusal if isinstance(refusal, ContactTaken) else None,
         }
-        return TemplateResponse(request, "personas/restore.html", context, status=409 if refusal else 200)
+        return TemplateResponse(
+            request, "personas/restore.html", context, status=409 if request.method == "POST" else 200
+        )
 
 
 def field_choices(workspace: Workspace) -> list[tuple[str, Any]]:
@@ -247,7 +249,7 @@ class ChangesOfWorkspace(WorkspaceChangeList):
 class PersonaChangePages(WorkspaceModelAdmin):
     """Every change of every persona of the workspace, newest first."""
 
-    list_display = ("persona_name", "field_label", "old_and_new", "made_by", "happened_at")
+    list_display = ("persona_name", "field_label", "old_and_new", "made_by", "changed")
     list_display_links = ("persona_name",)
     list_filter: ClassVar[tuple[Any, ...]] = (OriginFilter, FieldFilter, SinceFilter)
     list_select_related = ("persona",)
@@ -307,9 +309,11 @@ class PersonaChangePages(WorkspaceModelAdmin):
 
     @display(description=_("by"))
     def made_by(self, change: PersonaChange) -> str:
-        return format_html(
-            '<div>{}<br><span class="muted">{}</span></div>', change.actor_label, change.get_origin_display()
-        )
+        return _by(change)
+
+    @display(description=_("time"))
+    def changed(self, change: PersonaChange) -> datetime:
+        return change.happened_at
 
 
 class DeletionReceiptPages(WorkspaceModelAdmin):
@@ -351,6 +355,15 @@ class DeletionReceiptPages(WorkspaceModelAdmin):
 
     @display(description=_("by"))
     def made_by(self, receipt: DeletionReceipt) -> str:
-        return format_html(
-            '<div>{}<br><span class="muted">{}</span></div>', receipt.actor_label, receipt.get_origin_display()
-        )
+        return _by(receipt)
+
+
+def _by(row: PersonaChange | DeletionReceipt) -> str:
+    """Who did it, as what, and in which call."""
+    call = ""
+    if row.request_id:
+        address = reverse("admin:tokens_requestlogentry_change", args=[row.request_id])
+        call = format_html('<br><a class="mono" href="{}">{}</a>', address, row.request_id)
+    return format_html(
+        '<div>{}<br><span class="muted">{}</span>{}</div>', row.actor_label, row.get_origin_display(), call
+    )

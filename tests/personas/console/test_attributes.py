@@ -121,7 +121,7 @@ def test_deleting_says_how_many_have_it_and_asks_for_the_key(
     refused = ayu.post(page("delete", size), {"key": "Size"})
     deleted = ayu.post(page("delete", size), {"key": "size"}, follow=True)
 
-    assert "1 people have a value of Size" in asked
+    assert "<strong>1 person</strong> with a value of Size" in asked
     assert "exactly as it is" in refused.content.decode()
     assert "Size was deleted." in deleted.content.decode()
     assert not AttributeDefinition.objects.exists()

@@ -72,7 +72,7 @@ def test_attribute_is_set_for_all_that_match_after_a_preview(
     client.post(on("start", operation))
     work_off(operation)
 
-    assert "<strong>1 people</strong>: Search: rina" in asked
+    assert "<strong>1 person</strong>: Search: rina" in asked
     assert "Set City to Jakarta" in preview
     assert [(v.persona, v.value) for v in AttributeValue.objects.all()] == [(people[0], "Jakarta")]
 
