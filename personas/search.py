@@ -8,16 +8,18 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from accounts.models import Workspace
 from personas.contacts import ContactKeyInvalid, calling_code, normalise
 from personas.folding import fold
-from personas.models import ContactType
+from personas.models import Contact, ContactType
 from personas.search_index import KEY_OF_WORKSPACE
 
 MAX_TEXT = 200
@@ -40,13 +42,19 @@ class TextQuery:
 
     terms: tuple[Alternatives, ...]
     workspace_id: int
+    reached: tuple[int, ...] = ()
+    """Whom the text reaches, newest first, where it is a whole address that somebody has: then nobody else is meant."""
 
     @classmethod
     def of(cls, text: str, workspace: Workspace) -> "TextQuery":
-        return cls(tuple(_terms(text[:MAX_TEXT].replace("\0", " "), country=workspace.country)), workspace.pk)
+        text = text[:MAX_TEXT].replace("\0", " ")
+        terms = tuple(_terms(text, country=workspace.country))
+        return cls(terms, workspace.pk, _reached_at(text, workspace) if len(terms) == 1 else ())
 
     def newest(self, limit: int, *, below: int | None = None) -> list[int]:
         """The ids of at most `limit` personas that fit, newest first; of those older than `below` if it is given."""
+        if self.reached:
+            return [pk for pk in self.reached if below is None or pk < below][:limit]
         if not self.terms or limit < 1:
             return []
         if connection.vendor == "sqlite":
@@ -54,8 +62,10 @@ class TextQuery:
         found = self._ids(*self._among_newest(below, limit))
         return found if len(found) == limit else self._ids(*self._all_sorted(below, limit))
 
-    def everybody(self) -> RawSQL:
+    def everybody(self) -> RawSQL | list[int]:
         """The ids of all personas that fit, for a query that takes as many as there are."""
+        if self.reached:
+            return list(self.reached)
         if not self.terms:
             return RawSQL("SELECT 0 WHERE 1 = 0", [])
         sql, parameters = self._hits(None)
@@ -118,6 +128,18 @@ class TextQuery:
 def search_personas(personas: QuerySet[Any], text: str, *, workspace: Workspace) -> QuerySet[Any]:
     """Those of `personas` whom `text` finds: by parts of their name, numbers in any notation, addresses and values."""
     return personas.filter(pk__in=TextQuery.of(text, workspace).everybody())
+
+
+def _reached_at(text: str, workspace: Workspace) -> tuple[int, ...]:
+    """The ids of those who have exactly this number or e-mail address, newest first."""
+    keys = []
+    for type in (ContactType.WHATSAPP, ContactType.PHONE, ContactType.EMAIL):
+        with suppress(ContactKeyInvalid):
+            keys.append(Q(type=type, normalized=normalise(type, text, country=workspace.country)))
+    if not keys:
+        return ()
+    contacts = Contact.objects.filter(reduce(or_, keys), workspace=workspace)
+    return tuple(contacts.order_by("-persona").values_list("persona", flat=True).distinct())
 
 
 def _terms(text: str, *, country: str) -> Iterator[Alternatives]:

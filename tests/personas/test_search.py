@@ -107,6 +107,17 @@ def test_text_finds_people_by_whatever_is_known_of_them(
     assert found(typed, workspace) == names
 
 
+def test_whole_address_finds_just_whom_it_reaches(workspace: Workspace) -> None:
+    person(workspace, "Longer", number="+628123456789", email="xrina@example.org")
+    person(workspace, "Noted", city="+62812345678")
+    person(workspace, "Rina", number="+62812345678", email="rina@example.org")
+
+    assert found("0812-345-678", workspace) == ["Rina"]
+    assert found("rina@example.org", workspace) == ["Rina"]
+    assert found("0812-345-67", workspace) == ["Rina", "Noted", "Longer"]
+    assert found("rina@example", workspace) == ["Rina", "Longer"]
+
+
 @pytest.mark.parametrize("text", ["AND", "NOT", "NEAR(a b)", "text:", "^rina", "a*", '""', "\\", "{a}", "x" * 5_000])
 def test_text_is_never_read_as_a_query_language(people: None, workspace: Workspace, text: str) -> None:
     assert found(text, workspace) == []
