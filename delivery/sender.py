@@ -20,10 +20,14 @@ from delivery.claims import claim, due_destinations, renew, take_over_expired
 log = logging.getLogger(__name__)
 
 POLL_EVERY = timedelta(milliseconds=500)
+LOOK_AGAIN_AFTER = timedelta(milliseconds=50)
+"""When something is being sent, there may be enough for one more thread."""
 LONGEST_PAUSE = timedelta(seconds=30)
 TURN = timedelta(seconds=5)
 """How long one destination may keep a thread while others wait for one."""
 FIRST_BATCH, LARGEST_BATCH = 8, 200
+WORTH_A_THREAD = timedelta(milliseconds=4)
+"""Where a delivery takes less, it is this process that is busy, not the destination: a second thread would not help."""
 BATCH_TIME = timedelta(seconds=1)
 """How long a claim should take; slow destinations get small ones, so that what waits is not held in one worker."""
 
@@ -55,10 +59,10 @@ class Sender:
                     close_old_connections()
                     self._sweep()
                     self._renew()
-                    self._start_turns(pool)
-                    pause_s = POLL_EVERY.total_seconds()
+                    has_started = self._start_turns(pool)
+                    pause_s = (LOOK_AGAIN_AFTER if has_started else POLL_EVERY).total_seconds()
                 except Exception:  # the outermost loop: whatever happened is recorded and tried again
-                    pause_s = min(pause_s * 2, LONGEST_PAUSE.total_seconds())
+                    pause_s = min(max(pause_s * 2, POLL_EVERY.total_seconds()), LONGEST_PAUSE.total_seconds())
                     log.exception("The outbox failed; next attempt in %g s.", pause_s)
                     connection.close()
                 self._nap(pause_s)
@@ -80,17 +84,26 @@ class Sender:
                 break
         self._woken.clear()
 
-    def _start_turns(self, pool: ThreadPoolExecutor) -> None:
+    def _start_turns(self, pool: ThreadPoolExecutor) -> bool:
+        """Whether there was a thread, and something to do for it."""
+        has_started = False
         due = due_destinations(now=timezone.now())
         share = max(1, self._threads // (len(due) + 1))  # of one, so that the next destination still finds a thread
         for destination_id, most in sorted(due, key=lambda each: self._running[each[0]]):
             with self._lock:
                 if self._running.total() >= self._threads:
-                    return
-                if self._running[destination_id] >= min(most, share):
+                    break
+                if self._running[destination_id] >= min(most, share, self._worth(destination_id)):
                     continue
                 self._running[destination_id] += 1
+            has_started = True
             pool.submit(self._turn, destination_id).add_done_callback(partial(self._end_turn, destination_id))
+        return has_started
+
+    def _worth(self, destination_id: int) -> int:
+        """How many threads can be of use to it."""
+        seconds = self._seconds_per_delivery.get(destination_id, 0)
+        return self._threads if seconds > WORTH_A_THREAD.total_seconds() else 1
 
     def _end_turn(self, destination_id: int, turn: "Future[bool]") -> None:
         with self._lock:

@@ -1,5 +1,6 @@
 """What is put into the outbox, by the change of a person and without one."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -7,15 +8,19 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import Workspace
+from accounts.models import User, Workspace
 from delivery import books, outbox
 from delivery.carriers import Occurrence
 from delivery.models import Delivery, Destination
 from delivery.states import MOVES, State
+from messaging.services import TopicDraft, send_message
 from personas.history import Cause
+from personas.matching import ContactDraft, RecipientDraft
 from personas.models import Origin, Persona, PersonaChange
 from personas.services import PersonaDraft, add_persona, delete_persona, update_persona
 from tests.delivery.conftest import Post
+from tokens.models import Token
+from tokens.services import COMMAND_LINE, Configuration, configure_token, delete_token
 
 
 def cause(**values: int) -> Cause:
@@ -99,6 +104,36 @@ def test_a_deleted_person_leaves_nothing_behind_in_the_outbox_but_the_deletion(
     left = Delivery.objects.order_by("id").values_list("kind", "state", "payload")
     assert list(left) == [("persona.updated", "cancelled", {}), ("persona.deleted", "waiting", {})]
     assert books.audit(destination.pk) == {}
+
+
+def test_a_message_leaves_for_what_carries_messages(
+    persona: Persona, destination: Destination, support_user: User
+) -> None:
+    Destination.objects.update(carries_messages=True)
+
+    message = send_message(
+        workspace_id=persona.workspace_id, country="ID", username=support_user.username, alias_id=None,
+        topic=TopicDraft("persona", "Orders"), anchor_id=None, text="Hello!", check_may_add_topic=lambda: None,
+        people=[RecipientDraft("Dewi", [ContactDraft("whatsapp", "+6281234567890")])], cause=cause(),
+    )  # fmt: skip
+
+    kinds = list(Delivery.objects.order_by("id").values_list("kind", "lane"))
+    assert kinds == [
+        ("persona.created", f"persona:{Persona.objects.latest('id').pk}"), ("message.sent", f"persona:{message.pk}")
+    ]  # fmt: skip
+
+
+def test_a_tokens_configuration_leaves_for_what_carries_tokens(
+    workspace: Workspace, destination: Destination, token: Token
+) -> None:
+    Destination.objects.update(carries_tokens=True)
+    switched = replace(Configuration.of(token), name="Till 7")
+
+    configure_token(token=token, configuration=switched, version=token.version, by=COMMAND_LINE)
+    delete_token(token=token, by=COMMAND_LINE)
+
+    kinds = list(Delivery.objects.order_by("id").values_list("kind", "actor_label"))
+    assert kinds == [("token.configured", "command line"), ("token.deleted", "command line")]
 
 
 def test_a_workspace_without_a_connection_pays_one_query(workspace: Workspace, persona: Persona) -> None:
