@@ -116,6 +116,13 @@ class Recipient(models.Model):
 
     class State(models.TextChoices):
         WAITING = "waiting", _("Waiting")
+        SENT = "sent", _("Sent")
+        """What carries it has accepted it."""
+        DELIVERED = "delivered", _("Delivered")
+        READ = "read", _("Read")
+        FAILED = "failed", _("Failed")
+        UNKNOWN = "unknown", _("Unknown")
+        """It was sent, and nobody answered."""
 
     message = models.ForeignKey(
         Message, on_delete=models.CASCADE, related_name="recipients", verbose_name=_("message"), db_index=False
@@ -123,6 +130,8 @@ class Recipient(models.Model):
     persona = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="+", verbose_name=_("persona"))
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="+", verbose_name=_("contact"))
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
+    problem = models.CharField(_("problem"), max_length=500, blank=True, db_default="")
+    """Why it failed, as a sentence."""
 
     class Meta:
         ordering = ["id"]

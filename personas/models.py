@@ -387,6 +387,7 @@ class Operation(models.Model):
         MERGE = "merge", _("Merge")
         DELETE = "delete", _("Delete")
         CONVERT = "convert", _("Change the type of an attribute")
+        PLATFORM = "platform", _("Import from a platform")
 
     class State(models.TextChoices):
         PREPARING = "preparing", _("Reading")
@@ -458,6 +459,7 @@ class OperationRow(models.Model):
         REFUSE = "refuse", _("Refused")
         MERGE = "merge", _("Merged")
         DELETE = "delete", _("Deleted")
+        LINK = "link", _("Linked")
 
     class State(models.TextChoices):
         PLANNED = "planned", _("Planned")
