@@ -304,7 +304,7 @@ def erase_copies(*, operation: Operation, at: datetime) -> None:
     over = (State.DONE, State.CANCELLED, State.FAILED, State.UNDONE)
     erased = Operation.objects.filter(
         pk=operation.pk, kind=Operation.Kind.DELETE, state__in=over, erased_at=None, carried_out_at__isnull=False
-    ).update(erased_at=at)
+    ).update(erased_at=at, plan={})  # what was searched for may be a name
     if not erased:
         raise CopiesNotThere
     last = 0
