@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
+
 from delivery import books, breaker
 from delivery.models import BookEntry, Delivery, Destination, Intervention
 from delivery.states import State
 from raven_admin.statements import Statement
 
-AGE_LIMIT = timedelta(minutes=5)
-"""The oldest undelivered change may be this old before the headline is no longer green."""
 _REASONS_AMONG = 10_000
 
 _OPEN = "delivery.state IN ('waiting', 'sending', 'refused', 'unknown')"
@@ -30,6 +30,12 @@ _REASONS = Statement("""
         SELECT code, problem FROM delivery_delivery WHERE destination_id = %s AND state = 'refused' LIMIT %s
     ) refused GROUP BY code ORDER BY COUNT(*) DESC, code
 """)
+_REASONS_OF_WORKSPACE = Statement("""
+    SELECT destination_id, code, MAX(problem), COUNT(*) FROM (
+        SELECT destination_id, code, problem FROM delivery_delivery
+         WHERE workspace_id = %s AND state = 'refused' ORDER BY id DESC LIMIT %s
+    ) refused GROUP BY destination_id, code ORDER BY COUNT(*) DESC, destination_id, code
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,8 @@ class Oldest:
 
     @property
     def is_over_limit(self) -> bool:
-        return self.age > AGE_LIMIT
+        """Whether it is older than `settings.OUTBOX_AGE_LIMIT`; then the headline is not green."""
+        return self.age > settings.OUTBOX_AGE_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,12 @@ def by_destination(*, workspace_id: int, now: datetime) -> list[DestinationFigur
 def reasons(*, destination_id: int) -> list[Reason]:
     """Of what is refused there now, the most frequent first; each can be retried as a whole."""
     return [Reason(code, problem, count) for code, problem, count in _REASONS.rows(destination_id, _REASONS_AMONG)]
+
+
+def reasons_of_all(*, workspace_id: int) -> list[tuple[int, Reason]]:
+    """Of the newest 10,000 that are refused now, with their destinations' ids; the most frequent first."""
+    rows = _REASONS_OF_WORKSPACE.rows(workspace_id, _REASONS_AMONG)
+    return [(of, Reason(code, problem, count)) for of, code, problem, count in rows]
 
 
 def deliveries(

@@ -23,6 +23,11 @@ from delivery.states import MOVES, OPEN_STATES, State
 from raven_admin.errors import RavenError
 
 BATCH = 500
+COUNTED_AT_MOST = 10_000
+"""By `count_meant`."""
+SENT_AGAIN_AT_MOST = 50_000
+_DELIVERED_LOOKED_THROUGH = 200_000
+"""The newest delivered ones of a destination, among which those that are sent again are looked for."""
 Action = Intervention.Action
 
 
@@ -42,6 +47,22 @@ class CheckNotPossible(RavenError):
     name: str
 
 
+@dataclass(eq=False)
+class AlreadyUnderWay(RavenError):
+    """The same is being done to {name} already. Wait until it is finished, or stop it."""
+
+    code: ClassVar[str] = "already_under_way"
+    name: str
+
+
+@dataclass(eq=False)
+class TooManyToSendAgain(RavenError):
+    """More than {limit} deliveries are meant. Choose a later moment."""
+
+    code: ClassVar[str] = "too_many_to_send_again"
+    limit: int
+
+
 def retry(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
     """It waits to be sent again, without what later deliveries carry; superseded when nothing of it is left.
 
@@ -49,6 +70,25 @@ def retry(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
     that honours keys does not do it twice. Raises MoveNotAllowed.
     """
     return _act_on_one(delivery, Action.RETRY, State.WAITING, by=by, at=at)
+
+
+@transaction.atomic
+def send_now(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
+    """It does not wait for its next attempt: its lane is due now, and a destination that is left alone is tried.
+
+    Raises MoveNotAllowed unless it waits.
+    """
+    destination = Destination.objects.select_for_update(no_key=True).get(pk=delivery.destination_id)
+    locked: Delivery = Delivery.objects.select_for_update(no_key=True, of=("self",)).get(pk=delivery.pk)
+    if locked.state != State.WAITING:
+        raise MoveNotAllowed(state=str(locked.get_state_display()).lower())
+    in_lane = Delivery.objects.open().filter(destination=destination, lane=locked.lane, pk__lte=locked.pk)
+    done = _note_one(locked, Action.RETRY, by=by, at=at)
+    in_lane.filter(state=State.WAITING, due_at__gt=at).update(due_at=at)
+    Delivery.objects.filter(pk=locked.pk).update(intervention=done)
+    Destination.objects.filter(pk=destination.pk, resumes_at__gt=at).update(resumes_at=at)
+    locked.refresh_from_db()
+    return locked
 
 
 def cancel(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
@@ -80,13 +120,18 @@ def check(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
 
 @transaction.atomic
 def retry_many(*, destination: Destination, by: str, at: datetime, code: str = "") -> Intervention:
-    """All refused ones of this problem (empty: of any) are being retried in the background."""
+    """All refused ones of this problem (empty: of any) are being retried in the background. Raises AlreadyUnderWay."""
+    _check_free(destination, Action.RETRY)
     return _begin(destination, Action.RETRY, state=State.REFUSED, code=code, by=by, at=at)
 
 
 @transaction.atomic
 def cancel_many(*, destination: Destination, by: str, at: datetime, state: State | None = None) -> Intervention:
-    """All in this state (None: all that are open and not being sent) are being cancelled in the background."""
+    """All in this state (None: all that are open and not being sent) are being cancelled in the background.
+
+    Raises AlreadyUnderWay.
+    """
+    _check_free(destination, Action.CANCEL)
     return _begin(destination, Action.CANCEL, state=state or "", by=by, at=at)
 
 
@@ -94,9 +139,36 @@ def cancel_many(*, destination: Destination, by: str, at: datetime, state: State
 def replay(*, destination: Destination, since: datetime, by: str, at: datetime) -> Intervention:
     """All that was delivered from `since` on is being sent again in the background, as new deliveries.
 
-    For a destination that lost what it was told. Messages are left out: people would read them twice.
+    For a destination that lost what it was told. Messages are left out: people would read them twice. Raises
+    AlreadyUnderWay and TooManyToSendAgain.
     """
+    _check_free(destination, Action.REPLAY)
+    if count_to_send_again(destination=destination, since=since) > SENT_AGAIN_AT_MOST:
+        raise TooManyToSendAgain(limit=SENT_AGAIN_AT_MOST)
     return _begin(destination, Action.REPLAY, state=State.DELIVERED, since=since, by=by, at=at)
+
+
+def count_meant(*, destination: Destination, state: State, code: str = "") -> int:
+    """How many `retry_many` or `cancel_many` would do it to now; counted up to 10,000."""
+    meant = Delivery.objects.filter(destination=destination, state=state)
+    if code:
+        meant = meant.filter(code=code)
+    counted: int = meant.order_by()[:COUNTED_AT_MOST].count()
+    return counted
+
+
+def count_to_send_again(*, destination: Destination, since: datetime) -> int:
+    """How many `replay` would send again; counted up to one more than may be."""
+    delivered = Delivery.objects.filter(destination=destination, state=State.DELIVERED, pk__gt=_edge(destination))
+    meant = delivered.filter(settled_at__gte=since).exclude(kind__startswith="message.")
+    counted: int = meant.order_by()[: SENT_AGAIN_AT_MOST + 1].count()
+    return counted
+
+
+def stop(*, intervention: Intervention, at: datetime) -> bool:
+    """What is left of it is not done; whether there was anything left."""
+    unfinished = Intervention.objects.filter(pk=intervention.pk, finished_at=None)
+    return bool(unfinished.update(finished_at=at))
 
 
 @transaction.atomic
@@ -162,12 +234,26 @@ def _begin(
         code=code,
         since=since,
         up_to_id=newest or 0,
+        done_to_id=_edge(destination) if action == Action.REPLAY else 0,
         total=None,
         actor_label=by,
         created_at=at,
     )
     carry_on.enqueue(begun.pk)
     return begun
+
+
+def _check_free(destination: Destination, action: Action) -> None:
+    Destination.objects.select_for_update(no_key=True).get(pk=destination.pk)
+    if Intervention.objects.filter(destination=destination, action=action, finished_at=None).exists():
+        raise AlreadyUnderWay(name=destination.name)
+
+
+def _edge(destination: Destination) -> int:
+    """The id behind the newest delivered ones that are looked through; 0 when there are fewer."""
+    delivered = Delivery.objects.filter(destination=destination, state=State.DELIVERED).order_by("-id")
+    found = delivered.values_list("pk", flat=True)[_DELIVERED_LOOKED_THROUGH : _DELIVERED_LOOKED_THROUGH + 1].first()
+    return found or 0
 
 
 def _meant(intervention: Intervention) -> "QuerySet[Delivery]":
@@ -192,28 +278,34 @@ def _act_on_one(
     delivery: Delivery, action: Action, to: State, *, by: str, at: datetime, remote_id: str = ""
 ) -> Delivery:
     # The destination first, as in a claim: nobody sends it meanwhile.
-    destination = Destination.objects.select_for_update(no_key=True).get(pk=delivery.destination_id)
+    Destination.objects.select_for_update(no_key=True).get(pk=delivery.destination_id)
     locked: Delivery = Delivery.objects.select_for_update(no_key=True, of=("self",)).get(pk=delivery.pk)
     if locked.state == State.SENDING or to not in MOVES[State(locked.state)]:  # what is being sent is the worker's
         raise MoveNotAllowed(state=str(locked.get_state_display()).lower())
-    done = Intervention.objects.create(
-        workspace_id=locked.workspace_id,
-        destination=destination,
-        delivery=locked,
-        action=action,
-        state=locked.state,
-        total=1,
-        processed=1,
-        actor_label=by,
-        created_at=at,
-        finished_at=at,
-    )
+    done = _note_one(locked, action, by=by, at=at)
     if to == State.WAITING:
         _retry([locked], done, at=at)
     else:
         locked.remote_id = remote_id or locked.remote_id
         _move([locked], to, done, at=at)
     return locked
+
+
+def _note_one(delivery: Delivery, action: Action, *, by: str, at: datetime) -> Intervention:
+    """Who did what about this one, as it is before."""
+    done: Intervention = Intervention.objects.create(
+        workspace_id=delivery.workspace_id,
+        destination_id=delivery.destination_id,
+        delivery=delivery,
+        action=action,
+        state=delivery.state,
+        total=1,
+        processed=1,
+        actor_label=by,
+        created_at=at,
+        finished_at=at,
+    )
+    return done
 
 
 def _retry(batch: Sequence[Delivery], intervention: Intervention, *, at: datetime) -> None:

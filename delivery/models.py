@@ -54,6 +54,16 @@ class ScheduledTask(models.Model):
         return self.path
 
 
+class WorkerBeat(models.Model):
+    """That a worker which empties the outbox was alive; see `delivery.beats`."""
+
+    worker = models.CharField(max_length=100, primary_key=True)
+    beat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.worker
+
+
 class Destination(models.Model):
     """Where deliveries go: what carries them there, how fast it may be called, and how it has answered lately."""
 

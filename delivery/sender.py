@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from delivery import beats
 from delivery.carrying import Carrying
 from delivery.claims import claim, due_destinations, renew, take_over_expired
 
@@ -69,6 +70,7 @@ class Sender:
             while self._running.total():  # leases are kept until the last call is back
                 self._renew()
                 self._nap(0.1)
+        beats.end(beats.THIS_WORKER)
         connection.close()
 
     def drain(self) -> None:
@@ -176,6 +178,7 @@ class Sender:
         if monotonic() - self._swept_at < settings.OUTBOX_LEASE.total_seconds() / 12:
             return
         self._swept_at = monotonic()
+        beats.beat(beats.THIS_WORKER, now=timezone.now())
         taken = take_over_expired(now=timezone.now())
         if taken:
             log.warning("%d deliveries were being sent by a worker that is gone.", taken)

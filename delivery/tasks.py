@@ -7,7 +7,7 @@ from django.utils import timezone
 from django_tasks import TaskResultStatus, task
 from django_tasks_db.models import DBTaskResult
 
-from delivery import books, interventions
+from delivery import beats, books, interventions
 from delivery.models import Attempt, Intervention
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,8 @@ _ATTEMPTS_AT_ONCE = 1_000
 
 @task()
 def prune_finished_tasks() -> None:
-    """Old results are gone, and a task whose worker was killed no longer says that it is running."""
+    """Old results are gone, and what a killed worker left no longer says that it is running."""
+    beats.forget_gone(now=timezone.now())
     fail_abandoned(now=timezone.now())
     prune(now=timezone.now())
 

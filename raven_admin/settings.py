@@ -258,6 +258,8 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 OUTBOX_THREADS: int = env.int("OUTBOX_THREADS", default=16)
 # A worker that has said nothing for so long is gone, and another takes over what it was sending.
 OUTBOX_LEASE = timedelta(seconds=60)
+# The oldest undelivered change may be this old before the monitor is no longer green.
+OUTBOX_AGE_LIMIT = timedelta(minutes=env.int("OUTBOX_AGE_LIMIT_MINUTES", default=5))
 # What the worker starts by itself, and how often.
 SCHEDULED_TASKS = {
     "accounts.tasks.clear_sessions": timedelta(days=1),
@@ -272,6 +274,7 @@ SCHEDULED_TASKS = {
     "personas.tasks.erase_old_copies": timedelta(hours=1),
     "personas.operations.prune_operations": timedelta(hours=6),
     "messaging.tasks.prune_messages": timedelta(days=1),
+    "platforms.checking.check_links": timedelta(minutes=1),
 }
 
 # ---------------------------------------- demo
