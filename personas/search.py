@@ -24,11 +24,12 @@ from personas.search_index import KEY_OF_WORKSPACE
 
 MAX_TEXT = 200
 MAX_TERMS = 12
-NEWEST_LOOKED_THROUGH = 10_000
+NEWEST_LOOKED_THROUGH = 20_000
 """Documents that PostgreSQL reads before it asks the index, which would bring all hits of a common word at once."""
 
 _NUMBER = re.compile(r"(?<!\S)[+(]?\d(?:[\s()./-]*\d){2,}(?!\S)")
 """A number as people write it: at least three digits, and what stands between groups of them."""
+_FIVE_DIGITS = re.compile(r"\d{5}")
 _LIKE = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 Sql = tuple[str, list[Any]]
@@ -59,8 +60,11 @@ class TextQuery:
             return []
         if connection.vendor == "sqlite":
             return self._ids(*self._hits_in_order(below, limit))
-        found = self._ids(*self._among_newest(below, limit))
-        return found if len(found) == limit else self._ids(*self._all_sorted(below, limit))
+        if not self._is_surely_rare():
+            found = self._ids(*self._among_newest(below, limit))
+            if len(found) == limit:
+                return found
+        return self._ids(*self._all_sorted(below, limit))
 
     def everybody(self) -> RawSQL | list[int]:
         """The ids of all personas that fit, for a query that takes as many as there are."""
@@ -95,6 +99,10 @@ class TextQuery:
              WHERE personas_trigrams MATCH %s AND personas_trigrams.rowid BETWEEN %s AND %s AND {fits}
         """  # noqa: S608
         return sql, [self._match(), *self._range(below), *looked_for]
+
+    def _is_surely_rare(self) -> bool:
+        """Five digits in a row are in a few in a hundred thousand numbers; four may be a year that many values have."""
+        return any(all(_FIVE_DIGITS.search(text) for way in term for text in way) for term in self.terms)
 
     def _hits_in_order(self, below: int | None, limit: int) -> Sql:
         """SQLite's trigrams come in the order of keys, and only as many as are asked for are read."""

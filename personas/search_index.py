@@ -50,9 +50,9 @@ def install(**_signal: Any) -> None:
             if cursor.fetchone() == (0,):
                 letters = folded_letters().items()
                 cursor.executemany("INSERT INTO personas_letter (letter, plain) VALUES (%s, %s)", list(letters))
-    if connection.vendor == "postgresql" and not has_trigrams():
-        _install_trigrams()
     _fill()
+    if connection.vendor == "postgresql" and not has_trigrams():
+        _install_trigrams()  # last: of many documents at once it is made sooner than of one after another
 
 
 def has_trigrams() -> bool:
