@@ -7,6 +7,9 @@ from django.db import transaction
 from delivery import bucket
 from delivery.models import Destination
 
+_SHARED_FROM = 2
+"""A bucket that holds one call only can't be halved."""
+
 
 @transaction.atomic
 def take_calls(destination_id: int, *, wanted: int, now: datetime) -> int:
@@ -22,7 +25,8 @@ def take_calls(destination_id: int, *, wanted: int, now: datetime) -> int:
     if rate is None:
         return wanted
     level = bucket.level_at(now, level=destination.level, refilled_at=destination.refilled_at, requests_per_minute=rate)
-    spare = level if rate <= 2 else level - bucket.capacity(rate) / 2  # noqa: PLR2004 - there the bucket holds just one
+    full = bucket.capacity(rate)
+    spare = level - full / 2 if full >= _SHARED_FROM else level
     taken = max(0, min(wanted, int(spare)))
     if taken:
         Destination.objects.filter(pk=destination_id).update(level=level - taken, refilled_at=now)

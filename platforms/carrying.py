@@ -22,6 +22,7 @@ from delivery.models import Delivery, Destination
 from messaging.models import Recipient
 from personas.models import Persona
 from platforms.contract import Answer, Job, Plan, PlannedCall, Platform
+from platforms.drift import settle_drift
 from platforms.email.client import Email
 from platforms.encryption import SecretUnreadable
 from platforms.models import Connection, Link
@@ -190,7 +191,7 @@ class PlatformCarrier:
                 Link.objects.filter(connection=connection, persona_id=person.id).delete()
                 return Refused("gone_there", _("The record was deleted there. Retry, and the person is added again."))
             return ended.trouble
-        return link_person(connection, person, ended.remote_id, platform=self.platform)
+        return link_person(connection, person, ended.remote_id, platform=self.platform, fields=parcel.delivery.fields)
 
     def _delete(self, parcel: Parcel, connection: Connection, job: Job) -> Outcome:
         if not job.remote_id:
@@ -271,8 +272,10 @@ def sends_to(connection: Connection) -> list[str]:
     return sorted(type for type, pk in owner.items() if pk == connection.pk)
 
 
-def link_person(connection: Connection, person: Person, remote_id: str, *, platform: Platform) -> Delivered | Refused:
-    """The person is this record there, and was told all that is known."""
+def link_person(
+    connection: Connection, person: Person, remote_id: str, *, platform: Platform, fields: Sequence[str] = ()
+) -> Delivered | Refused:
+    """The person is this record there, and was told all that is known; just now of `fields`."""
     taken = Link.objects.filter(connection=connection, remote_id=remote_id).exclude(persona_id=person.id).first()
     if taken is not None:
         return Refused(
@@ -282,7 +285,8 @@ def link_person(connection: Connection, person: Person, remote_id: str, *, platf
         )
     digest = digest_of(platform.values(person, person.known_fields))
     values = {"remote_id": remote_id, "pushed_digest": digest, "pushed_at": timezone.now()}
-    Link.objects.update_or_create(connection=connection, persona_id=person.id, defaults=values)
+    link, _is_new = Link.objects.update_or_create(connection=connection, persona_id=person.id, defaults=values)
+    settle_drift(link, fields=fields)
     return Delivered(remote_id)
 
 

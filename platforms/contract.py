@@ -132,6 +132,9 @@ class Platform:
     limits: ClassVar[tuple[Text, ...]] = ()
     """What it can't take, said on the form before saving."""
     honours_idempotency_key: ClassVar[bool] = False
+    has_many_contacts: ClassVar[bool] = False
+    """Whether a record there has all contacts of a type; else it has the first."""
+    takes_contacts_away: ClassVar[bool] = True
 
     # ------------------------------------------------------------------ mapping, without any call
     def values(self, person: Person, fields: Sequence[str]) -> dict[str, Any]:
@@ -167,6 +170,14 @@ class Platform:
 
     def read_values(self, answer: Answer) -> dict[str, Any]:
         """The members of a record that was read, as `values` names them."""
+        return {}
+
+    def in_our_fields(self, values: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """Those members by the fields that they are here, as `PersonaChange.field` names them.
+
+        A contact's is a list of addresses, an attribute's what JSON has of it, all others are texts. The way back from
+        `values`, so that a record and what it should be can be compared in our own words.
+        """
         return {}
 
     def find_message(self, message: OutgoingMessage, job: Job, *, since: datetime) -> Plan | None:

@@ -85,12 +85,28 @@ class Link(models.Model):
     pushed_at = models.DateTimeField(null=True)
     verified_at = models.DateTimeField(null=True)
     """When the record was last read back and was found to be the same."""
+    checked_at = models.DateTimeField(default=timezone.now)
+    """When it was last read back, or tried to be; of a new one, when it was linked."""
+    unread_because = models.CharField(max_length=500, blank=True)
+    """Why it could not be read at that moment; "" when it could."""
+    drifted_at = models.DateTimeField(null=True)
+    """When it was first found to differ, if it still does as far as is known."""
+    drifted_fields = models.JSONField(default=list)
+    """Which fields differ, as `PersonaChange.field` names them; none of a record that is gone there."""
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["connection", "persona_id"], name="link_persona_unique"),
             models.UniqueConstraint(fields=["connection", "remote_id"], name="link_record_unique"),
+        ]
+        indexes = [
+            models.Index(fields=["connection", "checked_at"], name="link_longest_unchecked"),
+            models.Index(
+                fields=["connection", "-drifted_at"],
+                condition=models.Q(drifted_at__isnull=False),
+                name="link_drifted",
+            ),
         ]
 
     def __str__(self) -> str:

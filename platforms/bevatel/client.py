@@ -24,7 +24,7 @@ from platforms.contract import (
     Trouble,
     Unreached,
 )
-from platforms.people import OutgoingMessage, Person
+from platforms.people import Address, OutgoingMessage, Person
 from platforms.transport import Exchange
 
 _TYPES = {
@@ -184,6 +184,19 @@ class Bevatel(Platform):
         return {name: record.get(name) for name in ("name", *_TYPES)} | {
             f"custom_attributes.{key}": value for key, value in custom.items()
         }
+
+    def in_our_fields(self, values: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            if name == "name":
+                found["name"] = value
+            elif types := _TYPES.get(name):
+                ours = person.first(*types)
+                type = ours.type if ours else types[0]
+                found[f"contact:{type}"] = [Address(type, value)] if value else []
+            else:
+                found[f"attribute:{name.partition('.')[2]}"] = value
+        return found
 
     def probe(self, job: Job) -> Plan:
         yield PlannedCall("test", "GET", "inboxes")

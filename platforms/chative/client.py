@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from personas.models import AttributeType
+from platforms.chative.server.mapping import read_birthday
 from platforms.contract import (
     Answer,
     Job,
@@ -24,7 +25,7 @@ from platforms.contract import (
     Unreached,
     by_status,
 )
-from platforms.people import Person
+from platforms.people import Address, Person
 from platforms.transport import Exchange
 
 PAGE_SIZE = 200
@@ -124,6 +125,21 @@ class Chative(Platform):
         names = ("firstName", "lastName", "email", "gender", "birthday", "phone")
         custom = answer.value.get("customFields") or {}
         return {name: answer.value.get(name) for name in names} | {f"customFields.{k}": v for k, v in custom.items()}
+
+    def in_our_fields(self, values: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if "firstName" in values or "lastName" in values:
+            found["name"] = " ".join(filter(None, (values.get("firstName"), values.get("lastName"))))
+        if "gender" in values:
+            found["gender"] = values["gender"]
+        if "birthday" in values:
+            born = values["birthday"]
+            found["birthday"] = "" if born in {None, ""} else read_birthday(born, zone=UTC).isoformat()
+        for field, name in _ADDRESSES.items():
+            if name in values:
+                found[field] = [Address(field.partition(":")[2], values[name])] if values[name] else []
+        custom = {name.partition(".")[2]: value for name, value in values.items() if "." in name}
+        return found | {f"attribute:{key}": value for key, value in custom.items()}
 
     def probe(self, job: Job) -> Plan:
         yield PlannedCall("test", "GET", "contacts?page=0&limit=1")

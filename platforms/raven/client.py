@@ -61,6 +61,8 @@ class Raven(Platform):
         gettext_lazy("Of a token, the configuration goes to a token that is known there; the secret never travels."),
     )
     honours_idempotency_key = True
+    has_many_contacts = True
+    takes_contacts_away = False
 
     # ------------------------------------------------------------------ mapping
     def values(self, person: Person, fields: Sequence[str]) -> dict[str, Any]:
@@ -142,6 +144,16 @@ class Raven(Platform):
             contacts.setdefault(f"contact.{contact['type']}", []).append(shown)
         header = {name: record[name] or None for name in _FIELDS}
         return header | {f"attribute.{key}": value for key, value in record["attribute"].items()} | contacts
+
+    def in_our_fields(self, values: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            kind, _dot, detail = name.partition(".")
+            if kind == "contact":
+                found[f"contact:{detail}"] = [Address(c["type"], c["key"], c["name"]) for c in value]
+            else:
+                found[f"{kind}:{detail}" if detail else kind] = value
+        return found
 
     def probe(self, job: Job) -> Plan:
         yield PlannedCall("test", "GET", "token:self")

@@ -1,0 +1,151 @@
+"""Where a person's changes, or a token's configuration, have arrived: each connection with what it was sent lately."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from delivery.models import Delivery
+from delivery.states import State
+from platforms.contract import Platform
+from platforms.models import Connection, Link
+from platforms.registry import platform_of
+
+LATEST = 100
+"""Deliveries that are looked at; older ones are in the monitor."""
+SOON = timedelta(seconds=5)
+OVERDUE = timedelta(seconds=30)
+"""Nothing that is due waits this long for a worker that runs."""
+_PILLS = {
+    State.WAITING: "info",
+    State.SENDING: "info",
+    State.DELIVERED: "good",
+    State.REFUSED: "bad",
+    State.UNKNOWN: "warn",
+    State.CANCELLED: "off",
+}
+_WORST_FIRST = (State.REFUSED, State.UNKNOWN, State.SENDING, State.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One connection, as far as one person or token is concerned."""
+
+    connection: Connection
+    platform: Platform
+    link: Link | None
+    undelivered: list[Delivery]
+    """Waiting, being sent, refused or unknown; the newest first."""
+    arrived: Delivery | None
+    """The last one that did."""
+    given_up: list[Delivery]
+    """Superseded or cancelled; the newest first."""
+    at: datetime
+
+    @property
+    def state(self) -> State | None:
+        """The worst that somebody may have to do something about; None when nothing was ever sent."""
+        states = {State(delivery.state) for delivery in self.undelivered}
+        for state in _WORST_FIRST:
+            if state in states:
+                return state
+        if self.arrived is not None:
+            return State.DELIVERED
+        return State.CANCELLED if self.given_up else None
+
+    @property
+    def pill(self) -> str:
+        return _PILLS[self.state] if self.state else "off"
+
+    @property
+    def label(self) -> str:
+        return str(self.state.label) if self.state else _("Nothing sent yet")
+
+    @property
+    def can_compare(self) -> bool:
+        return self.link is not None and can_read(self.platform)
+
+    @property
+    def waits_because(self) -> str:
+        """Why what is due does not leave; "" when it does."""
+        destination = self.connection.destination
+        if not destination.is_on:
+            return _("The connection is off: it leaves when that is switched on.")
+        if destination.resumes_at is not None and destination.resumes_at > self.at:
+            return _("The connection pauses, because it failed or asked for it.")
+        due = [delivery.due_at for delivery in self.undelivered if delivery.state == State.WAITING]
+        if due and min(due) < self.at - OVERDUE:
+            return _("It is due and nobody sends it: is the worker running, and is this connection not over its rate?")
+        return ""
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether another state is to be expected within seconds."""
+        if self.waits_because:
+            return False
+        soon = self.at + SOON
+        return any(
+            d.state == State.SENDING or (d.state == State.WAITING and d.due_at <= soon) for d in self.undelivered
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        return not any(delivery.state in {State.SENDING, State.WAITING} for delivery in self.undelivered)
+
+
+def can_read(platform: Platform) -> bool:
+    """Whether its records can be read back and compared."""
+    return type(platform).read is not Platform.read
+
+
+def arrivals_of_persona(*, workspace_id: int, persona_id: int, at: datetime) -> list[Place]:
+    """Each connection that carries people, or was sent something about this one; in the order they were added."""
+    sent = Delivery.objects.of_persona(persona_id).filter(workspace=workspace_id, kind__startswith="persona.")
+    links = {link.connection_id: link for link in Link.objects.filter(persona_id=persona_id)}
+    return _places(workspace_id, list(sent[:LATEST]), carrying="carries_personas", links=links, at=at)
+
+
+def arrivals_of_token(*, workspace_id: int, token_id: int, at: datetime) -> list[Place]:
+    """Each connection that carries tokens, or was sent this one's configuration."""
+    sent = Delivery.objects.filter(workspace=workspace_id, token_id=token_id).order_by("-id")
+    return _places(workspace_id, list(sent[:LATEST]), carrying="carries_tokens", links={}, at=at)
+
+
+def _places(
+    workspace_id: int, sent: Sequence[Delivery], *, carrying: str, links: dict[int, Link], at: datetime
+) -> list[Place]:
+    by_destination: dict[int, list[Delivery]] = {}
+    for delivery in sent:
+        by_destination.setdefault(delivery.destination_id, []).append(delivery)
+    connections = (
+        Connection.objects.filter(workspace=workspace_id, destination__removed_at=None)
+        .filter(Q(**{f"destination__{carrying}": True}) | Q(destination__in=list(by_destination)))
+        .select_related("destination")
+    )
+    return [
+        _place(connection, by_destination.get(connection.destination_id, []), links.get(connection.pk), at=at)
+        for connection in connections
+    ]
+
+
+def _place(connection: Connection, sent: Iterable[Delivery], link: Link | None, *, at: datetime) -> Place:
+    by_state: dict[str, list[Delivery]] = {}
+    for delivery in sent:
+        by_state.setdefault(delivery.state, []).append(delivery)
+    arrived = by_state.get(State.DELIVERED)
+    return Place(
+        connection=connection,
+        platform=platform_of(connection.platform),
+        link=link,
+        undelivered=_newest_first(by_state, State.WAITING, State.SENDING, State.REFUSED, State.UNKNOWN),
+        arrived=arrived[0] if arrived else None,
+        given_up=_newest_first(by_state, State.SUPERSEDED, State.CANCELLED),
+        at=at,
+    )
+
+
+def _newest_first(by_state: dict[str, list[Delivery]], *states: State) -> list[Delivery]:
+    found = [delivery for state in states for delivery in by_state.get(state, [])]
+    return sorted(found, key=lambda delivery: -delivery.pk)
