@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from time import monotonic
+from time import monotonic, sleep
 
 import msgspec
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from delivery import breaker
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 SETTLE_EVERY = timedelta(milliseconds=250)
 """Outcomes of repeatable deliveries are stored together; nobody on a screen waits longer than this for them."""
+STORE_AGAIN_AFTER = timedelta(seconds=1)
 
 _BEFORE_CALL = Statement(
     "UPDATE delivery_delivery SET calling_at = %s WHERE id = %s AND lease = %s AND state = 'sending' RETURNING id"
@@ -106,9 +108,21 @@ class Carrying:
         results, self._unsettled = self._unsettled, []
         self._settled_at = monotonic()
         if results:
-            stored = settle(self.claim, results, now=timezone.now())
+            stored = self._store(results)
             if stored < len(results):
                 log.warning("%d deliveries were taken over by another worker.", len(results) - stored)
+
+    def _store(self, results: list[Result]) -> int:
+        """What became of them is stored, however long the database is away, as long as they are ours."""
+        while True:
+            try:
+                return settle(self.claim, results, now=timezone.now())
+            except (OperationalError, InterfaceError):
+                if monotonic() >= self._lease_ends_at():
+                    raise
+                log.exception("What became of %d deliveries could not be stored yet.", len(results))
+                connection.close()
+                sleep(STORE_AGAIN_AFTER.total_seconds())
 
 
 def _of_a_fault(error: Exception, parcel: Parcel) -> Outcome:

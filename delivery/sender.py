@@ -5,13 +5,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from time import monotonic
 
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
 from delivery import beats
@@ -70,7 +70,8 @@ class Sender:
             while self._running.total():  # leases are kept until the last call is back
                 self._renew()
                 self._nap(0.1)
-        beats.end(beats.THIS_WORKER)
+        with suppress(DatabaseError):  # it may be away, and the beat ends by itself
+            beats.end(beats.THIS_WORKER)
         connection.close()
 
     def drain(self) -> None:

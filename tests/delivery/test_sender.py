@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from delivery import books
@@ -391,6 +391,27 @@ def test_a_call_that_must_not_be_repeated_is_written_down_and_no_transaction_is_
     delivery.refresh_from_db()
     assert seen == ["sending"]
     assert (delivery.state, delivery.calling_at) == ("delivered", None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outcome_outlasts_a_database_that_is_away_for_a_moment(
+    sender: Sender, plain: Destination, fake: Fake, post: Post, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    delivery = post(plain)
+    naps: list[float] = []
+    monkeypatch.setattr("delivery.carrying.sleep", naps.append)
+
+    def away_twice(*arguments: Any, **named: Any) -> int:
+        if len(naps) < 2:
+            raise OperationalError("the connection was lost")
+        return settle(*arguments, **named)
+
+    monkeypatch.setattr("delivery.carrying.settle", away_twice)
+    sender.drain()
+
+    delivery.refresh_from_db()
+    assert (delivery.state, len(fake.received), naps) == ("delivered", 1, [1.0, 1.0])
 
 
 def test_due_destinations_are_those_that_could_be_sent_to(destination: Destination, post: Post, now: datetime) -> None:
