@@ -18,6 +18,7 @@ from django.db import transaction
 from delivery import books, breaker, bucket
 from delivery.carriers import carrier_of
 from delivery.folding import fold
+from delivery.following import tell
 from delivery.models import Delivery, Destination
 from delivery.states import State
 from raven_admin.statements import Statement
@@ -149,6 +150,7 @@ def take_over_expired(*, now: datetime) -> int:
     fields = ["state", "lease", "leased_until", "calling_at", "attempt_count", "code", "problem", "settled_at"]
     Delivery.objects.bulk_update(expired, fields)
     books.enter(tally)
+    tell((delivery, State(delivery.state), delivery.problem) for delivery in expired)
     return len(expired)
 
 

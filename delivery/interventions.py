@@ -14,10 +14,12 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 from django_tasks import task
 
 from delivery import books
 from delivery.carriers import Delivered, Parcel, Refused, carrier_of
+from delivery.following import tell
 from delivery.models import Attempt, Delivery, Destination, Intervention
 from delivery.states import MOVES, OPEN_STATES, State
 from raven_admin.errors import RavenError
@@ -402,3 +404,4 @@ def _move(deliveries: Sequence[Delivery], to: State, intervention: Intervention,
         batch_size=100,
     )  # fmt: skip
     books.enter(tally)
+    tell((delivery, to, gettext("It was cancelled here.")) for delivery in deliveries)

@@ -13,6 +13,7 @@ from delivery import books, breaker
 from delivery.backoff import backoff
 from delivery.carriers import Delivered, Outcome, Refused, Temporary, Unknown
 from delivery.claims import Claim
+from delivery.following import tell
 from delivery.models import Attempt, Delivery, Destination
 from delivery.states import State
 from raven_admin.statements import Statement
@@ -85,6 +86,7 @@ def settle(claim: Claim, results: Sequence[Result], *, now: datetime) -> int:
         if isinstance(result.outcome, Temporary) and row.state == State.WAITING:
             _HOLD_LANE.run(destination_id=claim.destination.pk, lane=result.delivery.lane, until=row.due_at)
     books.enter(tally)
+    tell((result.delivery, row.state, row.problem) for result, row in zip(ours, rows, strict=True))
     return len(ours)
 
 

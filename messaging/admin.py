@@ -8,7 +8,6 @@ from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import current_workspace
 from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, WorkspaceModelForm
 from accounts.roles import Action
+from delivery.models import Destination
 from messaging.console import RetentionPage
 from messaging.locations import add_location, update_location
 from messaging.models import Location, Message, Recipient, Template, Topic
@@ -23,6 +23,14 @@ from messaging.templates import count_gaps
 
 _MESSAGES_SHOWN = 20
 _RECIPIENTS_A_PAGE = 50
+_STATE_PILLS = {
+    Recipient.State.FAILED: "bad",
+    Recipient.State.UNKNOWN: "warn",
+    Recipient.State.WAITING: "info",
+    Recipient.State.SENT: "info",
+    Recipient.State.DELIVERED: "good",
+    Recipient.State.READ: "good",
+}
 _STATUS_PILLS = {Topic.Status.OPEN: "info", Topic.Status.PENDING: "warn", Topic.Status.RESOLVED: "good"}
 
 
@@ -54,15 +62,17 @@ class TopicAdmin(WorkspaceModelAdmin):
 
 
 class MessageChangeList(WorkspaceChangeList):
-    """Knows for each message on its page how many people it goes to."""
+    """Knows for each message on its page to how many people it goes, and how far it got with them."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         ids = [message.pk for message in self.result_list]
-        counts = Recipient.objects.filter(message__in=ids).order_by().values_list("message").annotate(Count("pk"))
-        self.recipients_of = dict(counts)
+        rows = Recipient.objects.filter(message__in=ids).order_by().values_list("message", "state")
+        counts: dict[int, dict[str, int]] = {}
+        for message_id, state, count in rows.annotate(Count("pk")):
+            counts.setdefault(message_id, {})[state] = count
         for message in self.result_list:
-            message.recipient_count = self.recipients_of.get(message.pk, 0)
+            message.count_by_state = counts.get(message.pk, {})
 
 
 @admin.register(Message)
@@ -93,15 +103,20 @@ class MessageAdmin(RetentionPage):
 
     @admin.display(description=_("recipients"))
     def recipients(self, message: Any) -> int:
-        return int(message.recipient_count)
+        return sum(message.count_by_state.values())
 
     recipients.is_number = True  # type: ignore[attr-defined]
 
     @admin.display(description=_("state"))
-    def state(self, message: Message) -> str | Promise:
+    def state(self, message: Any) -> str:
         if message.direction == Message.Direction.INCOMING:
             return format_html('<span class="pill pill--good">{}</span>', _("Received"))
-        return format_html('<span class="pill pill--info">{}</span>', Recipient.State.WAITING.label)
+        counts = message.count_by_state
+        if not counts:
+            return "–"
+        shown = next(state for state in _STATE_PILLS if state in counts)  # what needs somebody comes first
+        text = f"{shown.label} × {counts[shown]:,}" if len(counts) > 1 else shown.label
+        return format_html('<span class="pill pill--{}">{}</span>', _STATE_PILLS[shown], text)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False,
@@ -109,7 +124,13 @@ class MessageAdmin(RetentionPage):
     ) -> Any:  # fmt: skip
         recipients = obj.recipients.select_related("persona", "contact").order_by("id")
         pages = Paginator(recipients, _RECIPIENTS_A_PAGE)
-        context["recipients"] = pages.get_page(request.GET.get("page"))
+        page = pages.get_page(request.GET.get("page"))
+        for recipient in page.object_list:
+            recipient.pill = _STATE_PILLS[Recipient.State(recipient.state)]
+        context["recipients"] = page
+        context["is_carried"] = Destination.objects.filter(
+            workspace=obj.workspace_id, carries_messages=True, removed_at=None
+        ).exists()
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 

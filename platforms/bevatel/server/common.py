@@ -37,7 +37,14 @@ _INVALID = {
     "phone_number": "Phone number should be in e164 format",
     "identifier": "Identifier is invalid",
 }
-_STATUS = {Recipient.State.WAITING.value: "sent"}
+_STATUS = {
+    Recipient.State.WAITING.value: "sent",
+    Recipient.State.SENT.value: "sent",
+    Recipient.State.UNKNOWN.value: "sent",
+    Recipient.State.DELIVERED.value: "delivered",
+    Recipient.State.READ.value: "read",
+    Recipient.State.FAILED.value: "failed",
+}
 _UUIDS = uuid.UUID("0b3f5a53-7d5b-4e0b-9a55-2f6c3b1a2f10")
 
 Handle = Callable[..., Answer]
