@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Workspace
 from delivery.models import Destination
+from messaging.models import Topic
 from personas.models import Persona
 
 
@@ -45,6 +46,10 @@ class Connection(models.Model):
     """What its platform needs to know beside, by the keys of `Platform.settings`."""
     credential_expires_at = models.DateTimeField(_("credential ends"), null=True, editable=False)
     """As far as the platform says it."""
+    incoming_digest = models.CharField(max_length=64, null=True, unique=True, editable=False)
+    """Of the address that the platform calls when something happens there; None: it calls none."""
+    sealed_incoming_secret = models.TextField(blank=True, editable=False)
+    """What the platform signs these calls with; empty: it does not, and the address alone says who calls."""
     tested_at = models.DateTimeField(null=True, editable=False)
     test_problem = models.CharField(max_length=500, blank=True, editable=False)
     """Of the last test; empty when it went well."""
@@ -111,3 +116,57 @@ class Link(models.Model):
 
     def __str__(self) -> str:
         return f"{self.persona_id} = {self.remote_id}"
+
+
+class Conversation(models.Model):
+    """Which topic a conversation on a connection is."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+", db_index=False)
+    remote_id = models.CharField(max_length=255)
+    topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "remote_id"], name="conversation_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.topic_id} = {self.remote_id}"
+
+
+class ReceivedCall(models.Model):
+    """What a platform told us, and what became of it; kept 30 days, its body only until it is through."""
+
+    class Outcome(models.TextChoices):
+        WAITING = "waiting", _("Waiting")
+        DONE = "done", _("Taken over")
+        IGNORED = "ignored", _("Ignored")
+        FAILED = "failed", _("Failed")
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=100)
+    """By which it is recognised when it comes a second time."""
+    event = models.CharField(_("event"), max_length=60)
+    body = models.TextField(blank=True)
+    outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome.choices, default=Outcome.WAITING)
+    explanation = models.CharField(max_length=500, blank=True)
+    """A sentence: what was done, or why nothing was."""
+    attempts = models.PositiveSmallIntegerField(default=0)
+    repeats = models.PositiveIntegerField(default=0)
+    """How often it came again."""
+    persona_id = models.BigIntegerField(null=True)
+    """Whom it was about; no foreign key, as it may be gone."""
+    topic_id = models.BigIntegerField(null=True)
+    received_at = models.DateTimeField(_("received"))
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("received call")
+        verbose_name_plural = _("received calls")
+        constraints = [models.UniqueConstraint(fields=["connection", "key"], name="receivedcall_unique")]
+        indexes = [
+            models.Index(fields=["connection", "-id"], name="receivedcall_newest"),
+            models.Index(fields=["id"], condition=models.Q(outcome="waiting"), name="receivedcall_waiting"),
+            models.Index(fields=["received_at"], name="receivedcall_oldest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.pk}"
