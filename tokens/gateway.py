@@ -287,10 +287,10 @@ class GatewayView(APIView):
         with one_transaction():
             done = endpoint.handle(call, **kwargs)
             body_bytes = msgspec.json.encode(done.value)
+            self._log(status=done.status, code="", body=body_bytes)
             if call.claim is not None:
                 kept = mask_tokens(body_bytes.decode()) if done.is_secret else body_bytes.decode()
                 idempotency.finish(call.claim, status=done.status, body=kept)
-            self._log(status=done.status, code="", body=body_bytes)
         if done.stream is not None:
             return StreamingHttpResponse(done.stream, status=done.status, headers=dict(done.headers))
         return _response(done.status, body_bytes, done.headers)
