@@ -6,7 +6,8 @@ from datetime import timedelta
 OPENS_AFTER = 5
 """Temporary failures in a row."""
 FIRST_PAUSE = timedelta(seconds=5)
-LONGEST_PAUSE = timedelta(minutes=5)
+LONGEST_PAUSE = timedelta(minutes=1)
+"""What waits goes out so soon after the destination is back."""
 
 
 def is_probing(consecutive_failures: int) -> bool:

@@ -74,10 +74,10 @@ class _Row:
 def settle(claim: Claim, results: Sequence[Result], *, now: datetime) -> int:
     """What became of them is stored; returns how many, fewer when the lease was lost and another carries them now."""
     # The destination's row comes first, as in a claim, or the two could wait for each other.
-    _note_health(claim, results, now=now)
+    pause = _note_health(claim, results, now=now)
     held = {pk for (pk,) in _HELD.rows(claim.lease)}
     ours = [result for result in results if result.delivery.pk in held]
-    rows = [_row(result, now=now) for result in ours]
+    rows = [_row(result, pause, now=now) for result in ours]
     _SETTLE.run_each([_parameters(result, row, now=now) for result, row in zip(ours, rows, strict=True)])
     _ADD_ATTEMPT.run_each([_attempt(call) for result in ours for call in _calls(result, now=now)])
     tally: books.Tally = Counter()
@@ -90,7 +90,8 @@ def settle(claim: Claim, results: Sequence[Result], *, now: datetime) -> int:
     return len(ours)
 
 
-def _row(result: Result, *, now: datetime) -> _Row:
+def _row(result: Result, pause: timedelta, *, now: datetime) -> _Row:
+    """`pause` is the breaker's: then the destination fails, and everything goes out as soon as it is back."""
     delivery, outcome = result.delivery, result.outcome
     if outcome is None:
         return _Row(State.WAITING, delivery.due_at, delivery.code, delivery.problem, delivery.remote_id, attempts=0)
@@ -99,10 +100,10 @@ def _row(result: Result, *, now: datetime) -> _Row:
     code, reason = outcome.code[:60], outcome.reason[:500]
     if isinstance(outcome, Temporary):
         attempts = delivery.attempt_count + 1
-        if attempts >= GIVE_UP_ATTEMPTS and now - delivery.created_at > GIVE_UP_AFTER:
+        if not pause and attempts >= GIVE_UP_ATTEMPTS and now - delivery.created_at > GIVE_UP_AFTER:
             reason = f"Given up after {attempts} attempts. The last one: {reason}"[:500]
             return _Row(State.REFUSED, delivery.due_at, code, reason, delivery.remote_id)
-        wait = max(backoff(attempts), outcome.retry_after or timedelta(0))
+        wait = max(pause or backoff(attempts), outcome.retry_after or timedelta(0))
         return _Row(State.WAITING, now + wait, code, reason, delivery.remote_id)
     state = State.REFUSED if isinstance(outcome, Refused) else State.UNKNOWN
     return _Row(state, delivery.due_at, code, reason, delivery.remote_id)
@@ -141,14 +142,17 @@ def _attempt(call: Attempt) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _note_health(claim: Claim, results: Sequence[Result], *, now: datetime) -> None:
-    """The destination knows how it answered lately, and is left alone when it asked for it or fails again and again."""
+def _note_health(claim: Claim, results: Sequence[Result], *, now: datetime) -> timedelta:
+    """The destination knows how it answered lately, and is left alone when it asked for it or fails again and again.
+
+    Returns for how long because it fails; nothing while the breaker is closed.
+    """
     outcomes = [result.outcome for result in results if result.outcome is not None]
     extra_calls = sum(max(len(result.calls) - 1, 0) for result in results)
     if not outcomes:
         if claim.is_probe:
             Destination.objects.filter(pk=claim.destination.pk).update(resumes_at=None)
-        return
+        return timedelta(0)
     destination = Destination.objects.select_for_update(no_key=True).get(pk=claim.destination.pk)
     failures, asked = destination.consecutive_failures, timedelta(0)
     for outcome in outcomes:
@@ -159,9 +163,9 @@ def _note_health(claim: Claim, results: Sequence[Result], *, now: datetime) -> N
             failures = 0
     if claim.is_probe:
         destination.resumes_at = None
-    pause = max(breaker.pause_after(failures), asked)
-    if pause:
-        destination.resumes_at = max(filter(None, [destination.resumes_at, now + pause]))
+    pause = breaker.pause_after(failures)
+    if pause or asked:
+        destination.resumes_at = max(filter(None, [destination.resumes_at, now + max(pause, asked)]))
     destination.consecutive_failures = failures
     destination.level -= extra_calls
     if any(isinstance(outcome, Delivered) for outcome in outcomes):
@@ -174,3 +178,4 @@ def _note_health(claim: Claim, results: Sequence[Result], *, now: datetime) -> N
             "resumes_at", "consecutive_failures", "level", "last_delivered_at", "last_problem_at", "last_problem",
         ]
     )  # fmt: skip
+    return pause

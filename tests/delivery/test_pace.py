@@ -33,7 +33,7 @@ def test_a_bucket_in_debt_fills_before_it_gives() -> None:
 def test_breaker_opens_after_five_failures_and_stays_open_longer_each_time() -> None:
     pauses = [breaker.pause_after(failures, chance=1).total_seconds() for failures in range(13)]
 
-    assert pauses == [0, 0, 0, 0, 0, 5, 10, 20, 40, 80, 160, 300, 300]
+    assert pauses == [0, 0, 0, 0, 0, 5, 10, 20, 40, 60, 60, 60, 60]
 
 
 def test_breaker_pause_is_at_least_half_of_its_longest() -> None:

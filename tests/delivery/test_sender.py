@@ -207,6 +207,24 @@ def test_the_breaker_lets_one_probe_through_and_closes_when_it_arrives(
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
 
 
+def test_what_failed_often_goes_out_within_a_minute_after_a_long_outage(
+    sender: Sender, destination: Destination, fake: Fake, change: Post
+) -> None:
+    fake.answer = always(status=500)
+    with time_machine.travel(datetime(2026, 11, 21, 9, 30, tzinfo=UTC), tick=False) as clock:
+        delivery = change(destination, name="Dewi")
+        for wait in [timedelta(minutes=1)] * 30 + [timedelta(days=5)]:
+            clock.shift(wait)
+            sender.drain()
+        fake.answer = always()
+
+        clock.shift(60)
+        sender.drain()
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempt_count > 20) == ("delivered", True)
+
+
 def test_a_thousand_edits_while_the_destination_is_down_arrive_as_one_call(
     sender: Sender, destination: Destination, fake: Fake, change: Post
 ) -> None:
