@@ -11,11 +11,11 @@ COMPILE := .tools/bin/uv pip compile --quiet --python-version 3.11 --no-python-d
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help run test check bench benchmark screenshots lock clean
+.PHONY: help run test check bench bench-sending bench-lists benchmark screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## List what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.run ## Start the console, the API and the worker (PORT=8123 make run: on another port)
 	@.venv/bin/python -m scripts.serve
@@ -34,8 +34,14 @@ check: .venv/.dev ## Check lint, format, types, imports between rooms, migration
 bench: .venv/.dev ## Measure the Excel listing beside openpyxl (ARGS="--rows 5000": less)
 	@$(CHECK)/python -m benchmarks.excel $(ARGS)
 
+bench-lists: .venv/.dev ## Measure the list of personas with a million people beside a thousand (ARGS="--people 100000": sooner)
+	@$(CHECK)/python -W ignore -m benchmarks.lists $(ARGS)
+
 screenshots: .venv/.dev ## Take the pictures of docs/screenshots anew
 	@.venv/bin/python -m scripts.screenshots
+
+bench-sending: .venv/.dev ## Measure the outbox beside a bare loop of calls (ARGS="--rounds 1": sooner)
+	@$(CHECK)/python -m benchmarks.sending $(ARGS)
 
 benchmark: .venv/.dev ## Measure the gateway beside an empty view of the framework (ARGS="--seconds 1": sooner)
 	@$(CHECK)/python -m benchmarks.gateway $(ARGS)
