@@ -243,7 +243,7 @@ _POSTGRESQL = [
     $$
     """,
     rf"""
-    CREATE OR REPLACE FUNCTION personas_search_refresh(ids bigint[]) RETURNS void LANGUAGE sql AS $$
+    CREATE OR REPLACE FUNCTION personas_search_refresh(ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO personas_searchdocument AS document (key, text, problem)
         SELECT p.workspace_id * {KEY_OF_WORKSPACE} + p.id,
                E'\n\n' || folded.name || E'\n' || coalesce(reached.keys || E'\n', '')
@@ -263,8 +263,8 @@ _POSTGRESQL = [
          WHERE p.id = ANY (ids)
          ORDER BY p.id
         ON CONFLICT (key) DO UPDATE SET text = excluded.text, problem = excluded.problem
-         WHERE document.text <> excluded.text OR document.problem <> excluded.problem
-    $$
+         WHERE document.text <> excluded.text OR document.problem <> excluded.problem;
+    END $$
     """,  # noqa: S608
     *_postgresql_trigger("persona", "INSERT", "PERFORM personas_search_refresh(ARRAY(SELECT id FROM changed))"),
     *_postgresql_trigger("persona", "UPDATE", "PERFORM personas_search_refresh(ARRAY[new.id])", columns=["name"]),
