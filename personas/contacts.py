@@ -12,6 +12,7 @@ from raven_admin.errors import RavenError
 
 MAX_KEY_LENGTH = 255
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+_ABROAD = re.compile(r"00[\s./-]*(?=[1-9])")
 _PHONE_TYPES = frozenset({"whatsapp", "phone"})
 _HANDLE_TYPES = frozenset({"telegram", "instagram", "line", "messenger"})
 
@@ -55,7 +56,7 @@ def _too_long(key: str) -> ContactKeyInvalid:
 @lru_cache(maxsize=10_000)  # reading a number takes longer than finding its contact; most are written to again
 def _phone(text: str, *, key: str, country: str) -> str:
     try:
-        number = phonenumbers.parse(text, country)
+        number = _dialled_abroad(text) or phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         raise ContactKeyInvalid(
             key=key, reason="write a phone number with its country code, as +6285174314159."
@@ -72,6 +73,20 @@ def _phone(text: str, *, key: str, country: str) -> str:
         phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "its area code is missing.",
     }
     raise ContactKeyInvalid(key=key, reason=reasons.get(possible, "no number of that length exists in its country."))
+
+
+def _dialled_abroad(text: str) -> phonenumbers.PhoneNumber | None:
+    """A number after 00, which people write for the plus wherever they live; None if no country has it.
+
+    Indonesia dials 001, 008 or 009 instead, and 0084… and 0091… would be numbers of Germany and the United States.
+    """
+    if not (written := _ABROAD.match(text)):
+        return None
+    try:
+        number = phonenumbers.parse(f"+{text[written.end() :]}")
+    except phonenumbers.NumberParseException:
+        return None
+    return number if phonenumbers.is_valid_number(number) else None
 
 
 def is_doubtful(type: str, normalized: str) -> bool:

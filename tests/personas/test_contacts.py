@@ -10,6 +10,9 @@ from personas.contacts import ContactKeyInvalid, normalise
         ("whatsapp", "0851-7431-4159", "+6285174314159"),
         ("phone", "  (0851) 7431 4159 ", "+6285174314159"),
         ("phone", "+49 30 901820", "+4930901820"),
+        ("phone", "0084 912 345 680", "+84912345680"),  # 008 is how Indonesia dials abroad
+        ("phone", "0091-81234-56791", "+918123456791"),  # and 009
+        ("phone", "00 62 812 3456 780", "+628123456780"),
         ("phone", "٠٨٥١٧٤٣١٤١٥٩", "+6285174314159"),
         ("email", " Peter@Example.ORG ", "peter@example.org"),
         ("telegram", "@Peter", "peter"),
