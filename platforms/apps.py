@@ -6,5 +6,7 @@ class PlatformsConfig(AppConfig):
 
     def ready(self) -> None:
         from platforms.carrying import register_carriers
+        from platforms.console.mentions import register_names
 
         register_carriers()
+        register_names()

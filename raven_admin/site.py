@@ -60,6 +60,7 @@ PLACES = [
     Place("personas.PersonaChange", _("Changes"), "history"),
     Place("personas.Operation", _("Imports and bulk changes"), "layers"),
     Place("messaging.Message", _("Messages"), "message-square"),
+    Place("delivery.Delivery", _("Deliveries"), "send"),
     Place("messaging.Topic", _("Topics"), "hash"),
     Place("messaging.Template", _("Templates"), "file-text"),
     Place("messaging.Location", _("Locations"), "map-pin"),

@@ -7,11 +7,22 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
+from delivery.models import Delivery, Destination, Intervention
 from messaging.models import Location, Message, Template, Topic
-from personas.models import AttributeDefinition, DeletionReceipt, DuplicatePair, Merge, Operation, Persona, PersonaChange, SavedFilter
+from personas.models import (
+    AttributeDefinition,
+    DeletionReceipt,
+    DuplicatePair,
+    Merge,
+    Operation,
+    Persona,
+    PersonaChange,
+    SavedFilter,
+)
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
 from tests.console.conftest import make_call, make_message, make_persona
@@ -38,6 +49,8 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
     like_her = make_persona(workspace, "R.", "+6281200000102")
     topic = Topic.objects.create(workspace=workspace, type="mass", name="News")
     message = make_message(topic, persona, sender)
+    destination = Destination.objects.create(workspace=workspace, name=f"{workspace.slug} hook", kind="webhook")
+    happened = {"workspace": workspace, "destination": destination, "created_at": timezone.now()}
     return Rows(
         {
             Token: token.pk,
@@ -50,16 +63,20 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
             Template: Template.objects.create(workspace=workspace, name="Hello", body="Hello {{1}}").pk,
             Location: Location.objects.create(workspace=workspace, name="Shop", code="shop", time_zone="UTC").pk,
             Operation: Operation.objects.create(workspace=workspace, kind="import", title="people.xlsx").pk,
+            PersonaChange: persona.changes.create(workspace=workspace, field="notes", new="x", actor_label="Ayu").pk,
+            DeletionReceipt: DeletionReceipt.objects.create(
+                workspace=workspace, persona_id=9, origin="person", actor_label="Ayu"
+            ).pk,
             Connection: add_connection(
                 workspace=workspace,
                 draft=ConnectionDraft(
                     "raven", "Shop chat", "https://raven.example.org", "secret-of-it", carries=frozenset({"personas"})
                 ),
             ).pk,
-            PersonaChange: persona.changes.create(workspace=workspace, field="notes", new="x", actor_label="Ayu").pk,
-            DeletionReceipt: DeletionReceipt.objects.create(
-                workspace=workspace, persona_id=9, origin="person", actor_label="Ayu"
+            Delivery: Delivery.objects.create(
+                lane="persona:1", kind="persona.changed", due_at=timezone.now(), since=timezone.now(), **happened
             ).pk,
+            Intervention: Intervention.objects.create(action="retry", actor_label="Ayu", **happened).pk,
             SavedFilter: SavedFilter.objects.create(
                 workspace=workspace, owner=sender, name="Without contact", query="problem=no_contact", is_shared=True
             ).pk,
@@ -149,6 +166,8 @@ def test_lists_show_no_row_of_another_workspace(person: User, own: Rows, foreign
     Location.objects.filter(workspace__slug="sandbox").update(name="FOREIGN")
     AttributeDefinition.objects.filter(workspace__slug="sandbox").update(label="FOREIGN")
     Operation.objects.filter(workspace__slug="sandbox").update(title="FOREIGN")
+    Destination.objects.filter(workspace__slug="sandbox").update(name="FOREIGN")
+    Delivery.objects.filter(workspace__slug="sandbox").update(problem="FOREIGN", kind="FOREIGN")
     lists = [
         reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         for model in own.ids.keys() - {Workspace}

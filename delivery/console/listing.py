@@ -1,0 +1,168 @@
+"""The list of deliveries: its filters, what a search finds, and how it stays fast with millions of rows."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.admin import SimpleListFilter
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.access import current_workspace
+from accounts.console import WorkspaceChangeList
+from delivery.console.mentions import directory
+from delivery.console.words import KINDS
+from delivery.models import Delivery, Destination
+from delivery.states import State
+
+NARROWED_TO = 50_000
+"""What no index answers is looked for among so many, the newest."""
+PEOPLE_AT_MOST = 100
+_LATEST = 1_000
+_CODE = re.compile(r"[\w.:-]{1,60}")
+_NUMBER = re.compile(r"#(\d{1,18})")
+_PERSON = re.compile(r"person:(\d{1,18})")
+_REQUEST_ID = re.compile(r"req_[0-9a-z]{26}")
+
+
+class _Choice(SimpleListFilter):
+    """A filter that answers its own values; any other narrows nothing."""
+
+    def chosen(self) -> str:
+        value = str(self.value() or "")
+        return value if value in {choice for choice, _label in self.lookup_choices} else ""
+
+
+class StateFilter(_Choice):
+    title = _("State")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("open", _("Not delivered")), *State.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.chosen() == "open":
+            return queryset.open()  # type: ignore[attr-defined, no-any-return]
+        return queryset.filter(state=self.chosen()) if self.chosen() else queryset
+
+
+class ConnectionFilter(_Choice):
+    title = _("Connection")
+    parameter_name = "connection"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        known = Destination.objects.filter(workspace=current_workspace(request)).order_by("removed_at", "name", "id")
+        return [(str(pk), name) for pk, name in known.values_list("pk", "name")[:100]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(destination=int(self.chosen())) if self.chosen() else queryset
+
+
+class KindFilter(_Choice):
+    title = _("Kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(KINDS.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.chosen()) if self.chosen() else queryset
+
+
+class ReasonFilter(_Choice):
+    title = _("Reason")
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The reasons of the newest that were refused or wait, and any other that an address asks for."""
+        of_workspace = Delivery.objects.filter(workspace=current_workspace(request)).order_by("-id")
+        codes: set[str] = set()
+        for state in (State.REFUSED, State.UNKNOWN, State.WAITING):
+            codes.update(of_workspace.filter(state=state).values_list("code", flat=True)[:_LATEST])
+        if _CODE.fullmatch(asked := str(self.value() or "")):
+            codes.add(asked)
+        return [(code, code) for code in sorted(codes - {""})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(code=self.chosen()) if self.chosen() else queryset
+
+
+class SinceFilter(_Choice):
+    title = _("Since")
+    parameter_name = "since"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("1", _("Last hour")), ("24", _("Last 24 hours")), ("168", _("Last 7 days")), ("720", _("Last 30 days")),
+        ]  # fmt: skip
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.chosen():
+            return queryset
+        return queryset.filter(created_at__gte=timezone.now() - timedelta(hours=int(self.chosen())))
+
+
+FILTERS = (StateFilter, ConnectionFilter, KindFilter, ReasonFilter, SinceFilter)
+
+
+class DeliveryChangeList(WorkspaceChangeList):
+    """The deliveries of a page know the names of their people."""
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.query or self.has_active_filters)
+
+    @property
+    def looks_at_newest_only(self) -> bool:
+        """Whether something is asked that no index answers; then it is looked for among the newest 50,000."""
+        chosen = {spec.parameter_name for spec in self.filter_specs if isinstance(spec, _Choice) and spec.chosen()}
+        has_state = "state" in chosen and "open" not in {
+            spec.chosen() for spec in self.filter_specs if isinstance(spec, StateFilter)
+        }
+        by_index = {"state", "connection"} if has_state else set()
+        return bool(chosen - by_index)
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        found = super().get_queryset(request, exclude_parameters).select_related("destination").defer("payload")
+        if self.looks_at_newest_only or self.query:
+            newest = Delivery.objects.filter(workspace=current_workspace(request), **self._indexed()).order_by("-id")
+            edge = Coalesce(newest.values("pk")[NARROWED_TO - 1 : NARROWED_TO], 0)
+            if not _is_exact(self.query):
+                found = found.filter(pk__gte=edge)
+        return found
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        people = directory().people({d.persona_id for d in self.result_list if d.persona_id})
+        for delivery in self.result_list:
+            delivery.person = people.get(delivery.persona_id)
+
+    def _indexed(self) -> dict[str, Any]:
+        """Of what is asked, a state, alone or of one connection: the edge lies among those."""
+        chosen = {type(spec): spec.chosen() for spec in self.filter_specs if isinstance(spec, _Choice)}
+        state, connection = chosen.get(StateFilter, ""), chosen.get(ConnectionFilter, "")
+        if not state or state == "open":
+            return {}
+        return {"state": state} | ({"destination": int(connection)} if connection else {})
+
+
+def search(request: HttpRequest, deliveries: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """By number (#17), by the API call that caused it, by person (person:17), or by a person's name or number."""
+    if match := _NUMBER.fullmatch(text):
+        return deliveries.filter(pk=int(match[1]))
+    if match := _PERSON.fullmatch(text):
+        return deliveries.filter(persona_id=int(match[1]))
+    if match := _REQUEST_ID.fullmatch(text.lower()):
+        return deliveries.filter(request_id=match[0])
+    workspace = current_workspace(request)
+    people = directory().find_people(text, workspace, at_most=PEOPLE_AT_MOST) if workspace else []
+    return deliveries.filter(Q(persona_id__in=people))
+
+
+def _is_exact(text: str) -> bool:
+    """Whether an index finds it, however old it is."""
+    return bool(text) and not _REQUEST_ID.fullmatch(text.lower())

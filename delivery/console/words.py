@@ -1,0 +1,129 @@
+"""What deliveries, their states and what is done about them are called in plain words."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from delivery.models import Delivery, Intervention
+from delivery.states import State
+
+Text = str | Promise
+
+PILLS = {
+    State.WAITING: "info",
+    State.SENDING: "info",
+    State.DELIVERED: "good",
+    State.REFUSED: "bad",
+    State.UNKNOWN: "warn",
+    State.SUPERSEDED: "off",
+    State.CANCELLED: "off",
+}
+KINDS: dict[str, Text] = {
+    "persona.changed": _("Change of a person"),
+    "persona.deleted": _("Deletion of a person"),
+    "message.sent": _("Message"),
+    "token.configured": _("Configuration of a token"),
+}
+_FIELDS: dict[str, Text] = {
+    "created": _("New person"),
+    "name": _("Name"),
+    "gender": _("Gender"),
+    "birthday": _("Birthday"),
+    "notes": _("Notes"),
+    "template": _("Template"),
+}
+DEEDS: dict[str, Text] = {
+    Intervention.Action.RETRY: _("Retry what was refused"),
+    Intervention.Action.REPLAY: _("Send again what was delivered"),
+    Intervention.Action.CANCEL: _("Cancel what waits"),
+    Intervention.Action.CONFIRM: _("Marked as delivered"),
+    Intervention.Action.CHECK: _("Checked"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One field of what a delivery carries; an empty value clears it."""
+
+    label: str
+    value: str
+    is_code: bool
+
+
+def kind_label(kind: str) -> str:
+    return str(KINDS.get(kind, kind))
+
+
+def state_pill(state: str) -> str:
+    return format_html('<span class="pill pill--{}">{}</span>', PILLS[State(state)], State(state).label)
+
+
+def field_label(field: str) -> str:
+    """A field of a persona, as changes name them; what has no word of its own is called as it is."""
+    kind, _colon, detail = field.replace(".", ":", 1).partition(":")
+    return str(_FIELDS.get(field) or capfirst(detail if kind in {"attribute", "contact"} and detail else field))
+
+
+def fields_in_short(delivery: Delivery) -> str:
+    """Which fields it carries, the first three by name."""
+    labels = [field_label(str(field)) for field in delivery.fields]
+    if len(labels) <= 3:
+        return ", ".join(labels)
+    return gettext("%(first)s and %(count)s more") % {"first": ", ".join(labels[:2]), "count": len(labels) - 2}
+
+
+def carried(payload: Mapping[str, Any]) -> list[Carried]:
+    """What leaves, field by field."""
+    return [_carried(name, value) for name, value in payload.items()]
+
+
+def _carried(name: str, value: Any) -> Carried:
+    if value is None or value in ("", [], {}):
+        return Carried(field_label(name), "", is_code=False)
+    if isinstance(value, bool):
+        return Carried(field_label(name), gettext("Yes") if value else gettext("No"), is_code=False)
+    if isinstance(value, str | int | float):
+        return Carried(field_label(name), str(value), is_code=False)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return Carried(field_label(name), ", ".join(value), is_code=False)
+    return Carried(field_label(name), json.dumps(value, ensure_ascii=False, indent=2), is_code=True)
+
+
+def age(span: timedelta) -> str:
+    """Rounded down to one unit, as “4 minutes”."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 60:
+        return ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds}
+    if seconds < 3600:
+        return ngettext("%(count)d minute", "%(count)d minutes", seconds // 60) % {"count": seconds // 60}
+    if seconds < 48 * 3600:
+        return ngettext("%(count)d hour", "%(count)d hours", seconds // 3600) % {"count": seconds // 3600}
+    return ngettext("%(count)d day", "%(count)d days", seconds // 86400) % {"count": seconds // 86400}
+
+
+def what_it_is(intervention: Intervention) -> str:
+    """What was or is being done, in a few words."""
+    if intervention.delivery_id is not None or intervention.action in {"confirm", "check"}:
+        return str(intervention.get_action_display())
+    if intervention.action == Intervention.Action.RETRY and intervention.code:
+        return gettext("Retry what was refused with %(code)s") % {"code": intervention.code}
+    if intervention.action == Intervention.Action.CANCEL and not intervention.state:
+        return gettext("Cancel everything open")
+    return str(DEEDS[intervention.action])
+
+
+def progress_in_words(intervention: Intervention) -> str:
+    """As “1,200 of 50,000 deliveries”."""
+    if intervention.total is None:
+        return gettext("waits for a worker")
+    return ngettext("%(count)s of %(total)s delivery", "%(count)s of %(total)s deliveries", intervention.total) % {
+        "count": f"{intervention.processed:,}", "total": f"{intervention.total:,}"
+    }  # fmt: skip
