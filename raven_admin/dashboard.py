@@ -9,6 +9,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Membership, Workspace
+from delivery import beats, figures
+from delivery.console.monitor import Headline, headline_of
+from delivery.models import Delivery, Destination
+from delivery.states import State
 from tokens.models import RequestLogEntry, Status, Token
 
 LOOKS_BACK = timedelta(hours=24)
@@ -34,6 +38,25 @@ class RecentCalls:
     @property
     def worked(self) -> int:
         return self.total - self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """Whether all that was to leave has arrived."""
+
+    headline: Headline
+    is_worker_missing: bool
+    refused: int
+    unknown: int
+    """Of these two, counted to 1,000."""
+
+    @property
+    def refused_shown(self) -> str:
+        return _shown(self.refused)
+
+    @property
+    def unknown_shown(self) -> str:
+        return _shown(self.unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +96,20 @@ def recent_calls(workspace: Workspace, *, at: datetime) -> RecentCalls:
     return RecentCalls(total, sum(by_code.values()), reasons, is_cut=total >= CALLS_AT_MOST)
 
 
+def deliveries(workspace: Workspace, *, at: datetime) -> Deliveries | None:
+    """None when the workspace is connected to nothing, and nothing is open."""
+    oldest = figures.oldest_undelivered(workspace_id=workspace.pk, now=at)
+    if oldest is None and not Destination.objects.filter(workspace=workspace, removed_at=None).exists():
+        return None
+    counts = {State.REFUSED: 0, State.UNKNOWN: 0}
+    if oldest is not None:
+        for state in counts:
+            found = Delivery.objects.filter(workspace=workspace, state=state).order_by()
+            counts[state] = found.values("pk")[:_COUNTED_AT_MOST].count()
+    is_worker_missing = not beats.workers(now=at).alive
+    return Deliveries(headline_of(oldest), is_worker_missing, counts[State.REFUSED], counts[State.UNKNOWN])
+
+
 def latest_calls(workspace: Workspace) -> list[RequestLogEntry]:
     calls = RequestLogEntry.objects.filter(workspace=workspace).select_related("token")
     return list(calls.defer("request_body", "response_body").order_by("-pk")[:CALLS_SHOWN])
@@ -103,3 +140,7 @@ def next_steps(workspace: Workspace, *, has_calls: bool) -> list[Step]:
         ),
     ]
     return [] if all(step.is_done for step in steps) else steps
+
+
+def _shown(count: int) -> str:
+    return f"{count:,}{'+' if count >= _COUNTED_AT_MOST else ''}"

@@ -130,6 +130,7 @@ class ConsoleSite(AdminSite):
             "expiring": expiring,
             "expiring_count": expiring_count,
             "latest": latest,
+            "deliveries": dashboard.deliveries(workspace, at=now),
             "recent": dashboard.recent_calls(workspace, at=now),
             "is_pro": workspace.is_pro(at=now),
             "may_write": may(request.user, Action.WORKSPACE_WRITE, workspace),

@@ -74,17 +74,19 @@ def context_of(delivery: Delivery, *, page: str, now: datetime) -> dict[str, Any
     """What the page of one delivery shows, in a fixed number of queries."""
     names = directory()
     people = names.people([delivery.persona_id]) if delivery.persona_id else {}
-    attempts = Paginator(Attempt.objects.filter(delivery=delivery).order_by("-id"), ATTEMPTS_A_PAGE)
+    attempts = Paginator(Attempt.objects.filter(delivery=delivery).order_by("-id"), ATTEMPTS_A_PAGE).get_page(page)
+    for call in attempts:
+        call.request_body, call.response_body = words.pretty(call.request_body), words.pretty(call.response_body)
     return {
         "delivery": delivery,
         "title": title_of(delivery),
         "pill": words.state_pill(delivery.state),
         "standing": standing_of(delivery, now=now),
-        "carried": words.carried(delivery.payload),
+        "carried": words.carried(delivery.payload, names.field_labels(delivery.workspace)),
         "person": people.get(delivery.persona_id) if delivery.persona_id else None,
         "connection": names.connections([delivery.destination_id]).get(delivery.destination_id),
         "causes": names.causes(delivery),
-        "attempts": attempts.get_page(page),
+        "attempts": attempts,
         "deeds": deeds_of(delivery),
         "done": list(Intervention.objects.filter(delivery=delivery).order_by("-id")[:_SHOWN]),
         "supersedes": list(Delivery.objects.filter(superseded_by=delivery).order_by("-id")[:_SHOWN]),

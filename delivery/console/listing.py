@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import current_workspace
 from accounts.console import WorkspaceChangeList
 from delivery.console.mentions import directory
-from delivery.console.words import KINDS
+from delivery.console.words import KINDS, fields_in_short
 from delivery.models import Delivery, Destination
 from delivery.states import State
 
@@ -138,8 +138,11 @@ class DeliveryChangeList(WorkspaceChangeList):
         super().get_results(request)
         self.result_list = list(self.result_list)
         people = directory().people({d.persona_id for d in self.result_list if d.persona_id})
+        workspace = current_workspace(request)
+        labels = directory().field_labels(workspace) if workspace and self.result_list else {}
         for delivery in self.result_list:
             delivery.person = people.get(delivery.persona_id)
+            delivery.fields_in_short = fields_in_short(delivery, labels)
 
     def _indexed(self) -> dict[str, Any]:
         """Of what is asked, a state, alone or of one connection: the edge lies among those."""

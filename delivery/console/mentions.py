@@ -52,7 +52,13 @@ class Directory(Protocol):
         """The connections of these destinations; those that were removed are left out."""
         ...
 
-    def causes(self, delivery: Delivery) -> Causes: ...
+    def field_labels(self, workspace: Workspace) -> dict[str, str]:
+        """What the workspace calls its attributes (`attribute:<key>`) and types of contact (`contact:<type>`)."""
+        ...
+
+    def causes(self, delivery: Delivery) -> Causes:
+        """What is still known of why it is there."""
+        ...
 
 
 class _Nobody:
@@ -65,6 +71,9 @@ class _Nobody:
         return []
 
     def connections(self, destination_ids: Collection[int]) -> dict[int, Mention]:
+        return {}
+
+    def field_labels(self, workspace: Workspace) -> dict[str, str]:
         return {}
 
     def causes(self, delivery: Delivery) -> Causes:

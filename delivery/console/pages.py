@@ -84,7 +84,7 @@ class DeliveryPages(WorkspaceModelAdmin):
         name = delivery.person.label if delivery.person else ""
         if delivery.persona_id and not name:
             name = gettext("a deleted person")
-        about = " · ".join(filter(None, [truncatechars(name, 60), truncatechars(words.fields_in_short(delivery), 60)]))
+        about = " · ".join(filter(None, [truncatechars(name, 60), truncatechars(delivery.fields_in_short, 60)]))
         label = f"{words.kind_label(delivery.kind)} #{delivery.pk}"
         return format_html('{}<br><span class="muted">{}</span>', label, about) if about else label
 

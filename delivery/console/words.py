@@ -66,35 +66,55 @@ def state_pill(state: str) -> str:
     return format_html('<span class="pill pill--{}">{}</span>', PILLS[State(state)], State(state).label)
 
 
-def field_label(field: str) -> str:
-    """A field of a persona, as changes name them; what has no word of its own is called as it is."""
-    kind, _colon, detail = field.replace(".", ":", 1).partition(":")
-    return str(_FIELDS.get(field) or capfirst(detail if kind in {"attribute", "contact"} and detail else field))
+def field_label(field: str, labels: Mapping[str, str]) -> str:
+    """A field of a persona, as changes name it; what has no word of its own is called as it is.
+
+    `labels` are those of the workspace; see `Directory.field_labels`.
+    """
+    field = field.replace(".", ":", 1)
+    kind, _colon, detail = field.partition(":")
+    own = _FIELDS.get(field) or labels.get(field)
+    return str(own or capfirst(detail if kind in {"attribute", "contact"} and detail else field))
 
 
-def fields_in_short(delivery: Delivery) -> str:
+def fields_in_short(delivery: Delivery, labels: Mapping[str, str]) -> str:
     """Which fields it carries, the first three by name."""
-    labels = [field_label(str(field)) for field in delivery.fields]
-    if len(labels) <= 3:
-        return ", ".join(labels)
-    return gettext("%(first)s and %(count)s more") % {"first": ", ".join(labels[:2]), "count": len(labels) - 2}
+    names = [field_label(str(field), labels) for field in delivery.fields]
+    if len(names) <= 3:
+        return ", ".join(names)
+    return gettext("%(first)s and %(count)s more") % {"first": ", ".join(names[:2]), "count": len(names) - 2}
 
 
-def carried(payload: Mapping[str, Any]) -> list[Carried]:
+def carried(payload: Mapping[str, Any], labels: Mapping[str, str]) -> list[Carried]:
     """What leaves, field by field."""
-    return [_carried(name, value) for name, value in payload.items()]
+    return [Carried(field_label(name, labels), *_in_words(value)) for name, value in payload.items()]
 
 
-def _carried(name: str, value: Any) -> Carried:
+def pretty(body: str) -> str:
+    """A body in JSON with a line for each member; any other as it is."""
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return body
+
+
+def _in_words(value: Any) -> tuple[str, bool]:
+    """The value, and whether it is code: contacts and the like stand in lines of their own, "Main · +62812…"."""
     if value is None or value in ("", [], {}):
-        return Carried(field_label(name), "", is_code=False)
+        return "", False
     if isinstance(value, bool):
-        return Carried(field_label(name), gettext("Yes") if value else gettext("No"), is_code=False)
+        return gettext("Yes") if value else gettext("No"), False
     if isinstance(value, str | int | float):
-        return Carried(field_label(name), str(value), is_code=False)
+        return str(value), False
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return Carried(field_label(name), ", ".join(value), is_code=False)
-    return Carried(field_label(name), json.dumps(value, ensure_ascii=False, indent=2), is_code=True)
+        return ", ".join(value), False
+    if isinstance(value, list) and all(_is_flat(item) for item in value):
+        return "\n".join(" · ".join(str(part) for part in item.values() if part) for item in value), False
+    return json.dumps(value, ensure_ascii=False, indent=2), True
+
+
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(part, str | int | float | None) for part in value.values())
 
 
 def age(span: timedelta) -> str:

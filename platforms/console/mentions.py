@@ -11,7 +11,7 @@ from delivery.console.mentions import Causes, Mention, ShownChange, register_dir
 from delivery.models import Delivery
 from messaging.models import Recipient
 from personas.console.words import Words
-from personas.models import AttributeDefinition, Persona, PersonaChange
+from personas.models import AttributeDefinition, ContactType, Persona, PersonaChange
 from personas.search import TextQuery
 from platforms.models import Connection
 from platforms.registry import platform_of
@@ -40,6 +40,11 @@ class NamesOfRooms:
             )
             for connection in connections
         }
+
+    def field_labels(self, workspace: Workspace) -> dict[str, str]:
+        defined = AttributeDefinition.objects.filter(workspace=workspace).values_list("key", "label")
+        contacts = {f"contact:{type}": str(label) for type, label in ContactType.choices}
+        return contacts | {f"attribute:{key}": label for key, label in defined}
 
     def causes(self, delivery: Delivery) -> Causes:
         return Causes(_message(delivery), _token(delivery), _call(delivery), _changes(delivery))

@@ -6,6 +6,8 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User, Workspace
+from delivery import beats
+from delivery.models import Delivery, Destination
 from raven_admin import dashboard
 from tests.console.conftest import make_call
 from tokens.models import Token
@@ -58,6 +60,30 @@ def test_tokens_that_end_soon_are_listed_soonest_first(workspace: Workspace, now
 
     assert [token.name for token in shown] == ["3 days", "4 days", "5 days", "6 days", "7 days"]
     assert count == 7
+
+
+def test_overview_says_whether_all_is_delivered_and_whether_anybody_sends(
+    viewer_user: User, workspace: Workspace, now: datetime
+) -> None:
+    client = signed_in(viewer_user)
+    assert "Oldest undelivered change" not in client.get(INDEX).content.decode()
+    destination = Destination.objects.create(workspace=workspace, name="Shop chat", kind="raven")
+
+    connected = client.get(INDEX).content.decode()
+    old = now - timedelta(minutes=20)
+    Delivery.objects.create(
+        workspace=workspace, destination=destination, lane="persona:1", kind="persona.changed", state="refused",
+        due_at=old, since=old, created_at=old,
+    )  # fmt: skip
+    beats.beat("host:1", now=now)
+    late = client.get(INDEX).content.decode()
+
+    assert "All delivered" in connected
+    assert "No worker is running" in connected
+    assert "20 minutes" in late
+    assert "Over the limit of 5 minutes" in late
+    assert reverse("admin:delivery_delivery_changelist") + "?state=refused" in late
+    assert "No worker is running" not in late
 
 
 def test_new_admin_is_told_what_to_do_next_and_a_viewer_is_not(admin_user: User) -> None:
