@@ -103,37 +103,35 @@ def can_read(platform: Platform) -> bool:
 def arrivals_of_persona(*, workspace_id: int, persona_id: int, at: datetime) -> list[Place]:
     """Each connection that carries people, or was sent something about this one; in the order they were added."""
     sent = Delivery.objects.of_persona(persona_id).filter(workspace=workspace_id, kind__startswith="persona.")
-    links = {link.connection_id: link for link in Link.objects.filter(persona_id=persona_id)}
-    return _places(workspace_id, list(sent[:LATEST]), carrying="carries_personas", links=links, at=at)
+    deliveries = list(sent[:LATEST])
+    connections = _connections(workspace_id, deliveries, carrying="carries_personas")
+    linked = Link.objects.filter(persona_id=persona_id, connection__in=connections) if connections else []
+    links = {link.connection_id: link for link in linked}
+    return [_place(connection, deliveries, links.get(connection.pk), at=at) for connection in connections]
 
 
 def arrivals_of_token(*, workspace_id: int, token_id: int, at: datetime) -> list[Place]:
     """Each connection that carries tokens, or was sent this one's configuration."""
     sent = Delivery.objects.filter(workspace=workspace_id, token_id=token_id).order_by("-id")
-    return _places(workspace_id, list(sent[:LATEST]), carrying="carries_tokens", links={}, at=at)
+    deliveries = list(sent[:LATEST])
+    connections = _connections(workspace_id, deliveries, carrying="carries_tokens")
+    return [_place(connection, deliveries, None, at=at) for connection in connections]
 
 
-def _places(
-    workspace_id: int, sent: Sequence[Delivery], *, carrying: str, links: dict[int, Link], at: datetime
-) -> list[Place]:
-    by_destination: dict[int, list[Delivery]] = {}
-    for delivery in sent:
-        by_destination.setdefault(delivery.destination_id, []).append(delivery)
-    connections = (
+def _connections(workspace_id: int, sent: Sequence[Delivery], *, carrying: str) -> list[Connection]:
+    sent_to = {delivery.destination_id for delivery in sent}
+    return list(
         Connection.objects.filter(workspace=workspace_id, destination__removed_at=None)
-        .filter(Q(**{f"destination__{carrying}": True}) | Q(destination__in=list(by_destination)))
+        .filter(Q(**{f"destination__{carrying}": True}) | Q(destination__in=sent_to))
         .select_related("destination")
     )
-    return [
-        _place(connection, by_destination.get(connection.destination_id, []), links.get(connection.pk), at=at)
-        for connection in connections
-    ]
 
 
 def _place(connection: Connection, sent: Iterable[Delivery], link: Link | None, *, at: datetime) -> Place:
     by_state: dict[str, list[Delivery]] = {}
     for delivery in sent:
-        by_state.setdefault(delivery.state, []).append(delivery)
+        if delivery.destination_id == connection.destination_id:
+            by_state.setdefault(delivery.state, []).append(delivery)
     arrived = by_state.get(State.DELIVERED)
     return Place(
         connection=connection,

@@ -80,6 +80,35 @@ function editInPlace(form) {
     }
   });
 
+  // ---------------------------------------------------------------- what will be sent, shown without leaving
+  const place = document.querySelector("[data-preview-place]");
+  const button = document.querySelector("[data-preview]");
+  let isShown = false;
+  button?.addEventListener("click", async (event) => {
+    event.preventDefault();
+    if (button.getAttribute("aria-disabled") === "true") return;
+    button.setAttribute("aria-disabled", "true");
+    try {
+      const answer = await fetch(`${button.formAction}?part=1`, { method: "POST", body: new FormData(form), redirect: "error" });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      place.replaceChildren(...page.body.children);
+      isShown = true;
+      place.scrollIntoView({ block: "nearest" });
+      place.querySelector("[id=preview-title]").focus({ preventScroll: true });
+    } catch {
+      isLeaving = true;
+      form.action = button.formAction;  // the page of its own says what is wrong
+      form.submit();
+    } finally {
+      button.removeAttribute("aria-disabled");
+    }
+  });
+  document.addEventListener("input", () => {
+    if (isShown) place.replaceChildren();  // it would say what is not so any more
+    isShown = false;
+  });
+
   // ---------------------------------------------------------------- leaving
   form.addEventListener("submit", () => { isLeaving = true; });
   for (const link of document.querySelectorAll("[data-discard]")) link.addEventListener("click", () => { isLeaving = true; });

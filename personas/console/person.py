@@ -30,6 +30,8 @@ from raven_admin.errors import RavenError
 
 _CHANGES_SHOWN = 20
 _SAVED = "saved_persona_changes"
+_KEEP_EDITING = "edit"
+"""In what a page sends back that showed what was typed: it is not to be saved yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,10 @@ class PersonPage(WorkspaceModelAdmin):
         if workspace is None or not self.has_add_permission(request):
             raise PermissionDenied
         posted = request.POST if request.method == "POST" else None
-        form = PersonForm(posted, current={}, definitions=_definitions(workspace), country=workspace.country)
+        form = new_form(workspace, posted)
         if posted is None:
             form.facts.fields["name"].widget.attrs["autofocus"] = True
-        if posted is not None and form.is_valid():
+        if posted is not None and _KEEP_EDITING not in posted and form.is_valid():
             try:
                 persona = add_persona(
                     workspace=workspace, draft=form.draft(), contacts=form.added(), cause=cause_of(request)
@@ -79,13 +81,13 @@ class PersonPage(WorkspaceModelAdmin):
             raise PermissionDenied
         if request.method == "POST":
             return self._save(request, persona)
-        return self._person(request, persona, _form(persona), saved=self._saved(request, persona))
+        return self._person(request, persona, form_of(persona), saved=self._saved(request, persona))
 
     def _save(self, request: HttpRequest, persona: Persona) -> HttpResponse:
         if not self.has_change_permission(request, persona):
             raise PermissionDenied
-        form = _form(persona, request.POST)
-        if form.is_valid():
+        form = form_of(persona, request.POST)
+        if _KEEP_EDITING not in request.POST and form.is_valid():
             try:
                 edit = edit_persona(
                     workspace=persona.workspace, persona_id=persona.pk, seen=form.seen, wanted=form.wanted(),
@@ -164,7 +166,13 @@ def cause_of(request: HttpRequest) -> Cause:
     return Cause(origin=Origin.PERSON, actor_label=request.user.display_name, at=timezone.now())  # type: ignore[union-attr]
 
 
-def _form(persona: Persona, data: Any = None) -> PersonForm:
+def new_form(workspace: Workspace, data: Any = None) -> PersonForm:
+    """The form that adds a person."""
+    return PersonForm(data, current={}, definitions=_definitions(workspace), country=workspace.country)
+
+
+def form_of(persona: Persona, data: Any = None) -> PersonForm:
+    """The form of a person; with the values that were typed into it, if there are any."""
     found = get_persona(workspace_id=persona.workspace_id, persona_id=persona.pk)
     return PersonForm(
         data,

@@ -187,7 +187,7 @@ class PersonForm:
         return [control for name, control in self.controls.items() if name.startswith("attribute-")]
 
     def is_valid(self) -> bool:
-        answers = [form.is_valid() for form in (self.facts, *self.contacts, *self.new)]  # each says what is wrong
+        answers = [form.is_valid() for form in self.forms]  # each says what is wrong
         return all(answers)
 
     def wanted(self) -> dict[str, Value]:
@@ -221,8 +221,12 @@ class PersonForm:
         return [form for form in self.new if form.errors or form.draft() is not None]
 
     @property
+    def forms(self) -> list[forms.Form]:
+        return [self.facts, *self.contacts, *self.new]
+
+    @property
     def error_count(self) -> int:
-        return sum(len(form.errors) for form in (self.facts, *self.contacts, *self.new)) + len(self.refusals)
+        return sum(len(form.errors) for form in self.forms) + len(self.refusals)
 
     def add_refusal(self, error: RavenError) -> None:
         """`error` stands at the control that it is about, or above the form when there is none."""

@@ -14,7 +14,6 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceModelAdmin
 from accounts.roles import Action
 from platforms.connections import (
     add_connection,
@@ -25,7 +24,9 @@ from platforms.connections import (
     try_connection,
     waiting_count,
 )
+from platforms.console.comparing import ComparePages, drift_figures
 from platforms.console.forms import ConnectionForm
+from platforms.console.previewing import PreviewPages
 from platforms.health import health_of
 from platforms.linking import can_list, link_by_listing
 from platforms.models import Connection, Link
@@ -37,7 +38,7 @@ _COUNTED_AT_MOST = 1000
 
 
 @admin.register(Connection)
-class ConnectionAdmin(WorkspaceModelAdmin):
+class ConnectionAdmin(PreviewPages, ComparePages):
     """The platforms that the workspace is connected to."""
 
     write_action = Action.WORKSPACE_WRITE
@@ -203,7 +204,7 @@ class ConnectionAdmin(WorkspaceModelAdmin):
             title=connection.name, connection=connection, platform=platform_of(connection.platform), form=form,
             health=health_of(connection, at=timezone.now()), may_write=self.has_change_permission(request, connection),
             waiting=waiting_count(connection), linked=linked, counted_at_most=_COUNTED_AT_MOST,
-            can_list=can_list(connection), **context,
+            can_list=can_list(connection), drift=drift_figures(connection), **context,
         )  # fmt: skip
 
     def _secret_page(self, request: HttpRequest, connection: Connection, secret: str) -> HttpResponse:

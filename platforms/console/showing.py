@@ -1,0 +1,150 @@
+"""Where something has arrived, in words: what the pages of people and tokens show of it, and keep asking for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.access import may
+from accounts.roles import Action
+from delivery.models import Delivery
+from personas.console.words import Words
+from personas.models import AttributeDefinition, AttributeType, Persona, PersonaChange
+from platforms.arrivals import Place, arrivals_of_persona, arrivals_of_token
+from tokens.models import Token
+
+_POLL_FAST_MS, _POLL_SLOWLY_MS = 700, 5000
+_FIELDS_OF_TOKENS = {
+    "name": _("Name"), "ability": _("Abilities"), "is_on": _("Switched on"), "activates_at": _("Activation"),
+    "expires_at": _("Expiration"), "topic_anchor": _("Topic anchor"), "user_alias": _("User aliases"),
+    "source_networks": _("Source networks"), "requests_per_minute": _("Requests per minute"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDelivery:
+    delivery: Delivery
+    fields: list[tuple[str, str]]
+    """Label of each field that it carries, and the id of the control that changes it ("" for none)."""
+    url: str
+    """Its page in the monitor."""
+
+    @property
+    def is_due(self) -> bool:
+        return self.delivery.due_at <= timezone.now()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPlace:
+    place: Place
+    undelivered: list[ShownDelivery]
+    arrived: ShownDelivery | None
+    given_up: list[ShownDelivery]
+    drifted: list[str]
+    """Labels of the fields that differed when the record was last read back."""
+
+
+def persona_context(request: HttpRequest, persona: Persona) -> dict[str, Any]:
+    places = arrivals_of_persona(workspace_id=persona.workspace_id, persona_id=persona.pk, at=timezone.now())
+    words = _PersonWords(persona) if places else None
+    shown = [_shown(place, words.fields, words.label) for place in places] if words else []
+    return _context(
+        request, shown, workspace=persona.workspace, write_action=Action.PERSONA_WRITE,
+        status_url=reverse("admin:platforms_person_arrivals", args=[persona.pk]),
+        deed_url="admin:platforms_person_deed", subject=persona,
+        page=reverse("admin:personas_persona_change", args=[persona.pk]),
+    )  # fmt: skip
+
+
+def token_context(request: HttpRequest, token: Token) -> dict[str, Any]:
+    places = arrivals_of_token(workspace_id=token.workspace_id, token_id=token.pk, at=timezone.now())
+    return _context(
+        request, [_shown(place, _fields_of_token, str) for place in places], workspace=token.workspace,
+        write_action=Action.TOKEN_WRITE, status_url=reverse("admin:platforms_token_arrivals", args=[token.pk]),
+        deed_url="admin:platforms_token_deed", subject=token,
+        page=reverse("admin:tokens_token_change", args=[token.pk]),
+    )  # fmt: skip
+
+
+def _context(
+    request: HttpRequest, shown: Sequence[ShownPlace], *, workspace: Any, write_action: Action, **context: Any
+) -> dict[str, Any]:
+    places = [each.place for each in shown]
+    is_moving = any(place.is_moving for place in places)
+    is_settled = all(place.is_settled for place in places)
+    return {
+        "request": request,
+        "places": shown,
+        "poll_ms": _POLL_FAST_MS if is_moving else "" if is_settled else _POLL_SLOWLY_MS,
+        "is_settled": is_settled,
+        "fingerprint": ",".join(
+            f"{d.pk}:{d.state}:{d.attempt_count}:{d.due_at:%H%M%S}"
+            for place in places
+            for d in [*place.undelivered, *filter(None, [place.arrived])]
+        )
+        + "".join(place.waits_because[:12] for place in places),
+        "spoken": " ".join(f"{place.connection.name}: {place.label}." for place in places if place.state),
+        "may_write": may(request.user, write_action, workspace),
+        "may_connect": may(request.user, Action.WORKSPACE_WRITE, workspace),
+        "is_token": write_action == Action.TOKEN_WRITE,
+        **context,
+    }
+
+
+def _shown(place: Place, fields: Any, label: Any) -> ShownPlace:
+    def showing(delivery: Delivery) -> ShownDelivery:
+        return ShownDelivery(delivery, fields(delivery), _monitor_url(delivery))
+
+    return ShownPlace(
+        place,
+        [showing(delivery) for delivery in place.undelivered],
+        showing(place.arrived) if place.arrived else None,
+        [showing(delivery) for delivery in place.given_up],
+        [label(field) for field in place.link.drifted_fields] if place.link else [],
+    )
+
+
+class _PersonWords:
+    """What the fields of one person are called, and by which control each is changed."""
+
+    def __init__(self, persona: Persona) -> None:
+        definitions = list(AttributeDefinition.objects.filter(workspace=persona.workspace_id))
+        self._words = Words(definitions)
+        self._booleans = {f"attribute:{d.key}" for d in definitions if d.type == AttributeType.BOOLEAN}
+        self._contacts: dict[str, int] = {}
+        for contact in persona.contacts.all():
+            self._contacts.setdefault(contact.type, contact.pk)
+
+    def label(self, field: str) -> str:
+        return self._words.label(PersonaChange(field=field))
+
+    def fields(self, delivery: Delivery) -> list[tuple[str, str]]:
+        if delivery.kind == "persona.deleted":
+            return [(gettext("Deletion"), "")]
+        return [(self.label(field), self._control(field)) for field in delivery.fields if not _is_label(field)]
+
+    def _control(self, field: str) -> str:
+        kind, _colon, detail = field.partition(":")
+        if kind == "contact":
+            return f"id_contact-{self._contacts[detail]}-key" if detail in self._contacts else ""
+        return f"id_{field.replace(':', '-', 1)}{'_0' if field in self._booleans else ''}"
+
+
+def _is_label(field: str) -> bool:
+    return field.startswith("contact_label:")
+
+
+def _fields_of_token(delivery: Delivery) -> list[tuple[str, str]]:
+    return [(str(_FIELDS_OF_TOKENS.get(field, field)), f"id_{field}") for field in delivery.fields]
+
+
+def _monitor_url(delivery: Delivery) -> str:
+    try:
+        return reverse("admin:delivery_delivery_change", args=[delivery.pk])
+    except NoReverseMatch:  # the monitor shows no page of it
+        return ""
