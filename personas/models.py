@@ -232,7 +232,8 @@ class PersonaChange(models.Model):
             return detail
         return {"created": gettext("Added as"), "restored": gettext("Brought back"),
                 "type": gettext("Type"), "merged": gettext("Merged with"),
-                "merge_undone": gettext("Merge undone"), "name": gettext("Name"), "gender": gettext("Gender"),
+                "merge_undone": gettext("Merge undone"), "link": gettext("Record there"),
+                "name": gettext("Name"), "gender": gettext("Gender"),
                 "birthday": gettext("Birthday"), "notes": gettext("Notes")}.get(kind, kind)  # fmt: skip
 
 

@@ -43,6 +43,7 @@ WORK = (
     OperationRow.Action.CHANGE,
     OperationRow.Action.MERGE,
     OperationRow.Action.DELETE,
+    OperationRow.Action.LINK,
 )
 """Actions that do something; of the others there is nothing to carry out or undo."""
 
@@ -100,6 +101,7 @@ _KINDS = {
     Operation.Kind.SET_ATTRIBUTE: "personas.bulk.SetAttributeKind",
     Operation.Kind.DELETE: "personas.bulk.DeleteKind",
     Operation.Kind.MERGE: "personas.bulk.MergeKind",
+    Operation.Kind.PLATFORM: "platforms.importing.PlatformImportKind",
 }
 
 

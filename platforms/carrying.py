@@ -19,13 +19,13 @@ from delivery.carriers import (
     register,
 )
 from delivery.models import Delivery, Destination
-from messaging.models import Recipient
+from messaging.models import Recipient, Topic, TopicType
 from personas.models import Persona
 from platforms.contract import Answer, Job, Plan, PlannedCall, Platform
 from platforms.drift import settle_drift
 from platforms.email.client import Email
 from platforms.encryption import SecretUnreadable
-from platforms.models import Connection, Link
+from platforms.models import Connection, Conversation, Link, SentMessage
 from platforms.people import Person, as_person, changed_fields, message_to, person_of
 from platforms.plans import Ended, run
 from platforms.registry import PLATFORMS
@@ -208,7 +208,16 @@ class PlatformCarrier:
         if isinstance(self.platform, Email):
             return self.platform.hand_over(message, job, parcel)
         ended = self._run(self.platform.send(message, job), parcel, connection, job)
-        return ended.trouble or Delivered(ended.remote_id)
+        if ended.trouble is not None:
+            return ended.trouble
+        if self.platform.receives:
+            remember_sent(
+                connection,
+                recipient_id=parcel.delivery.recipient_id or 0,
+                message_id=ended.remote_id,
+                conversation_id=parcel.steps.get("conversation", ""),
+            )
+        return Delivered(ended.remote_id)
 
     def _configure(self, parcel: Parcel, connection: Connection, job: Job) -> Outcome:
         configuration = configuration_of(parcel.delivery.token_id or 0)
@@ -270,6 +279,19 @@ def sends_to(connection: Connection) -> list[str]:
         for type in PLATFORMS[rival.platform].reaches:
             owner.setdefault(type, rival.pk)
     return sorted(type for type, pk in owner.items() if pk == connection.pk)
+
+
+def remember_sent(connection: Connection, *, recipient_id: int, message_id: str, conversation_id: str) -> None:
+    """What the platform tells of this message and its conversation is known to be about ours."""
+    if message_id:
+        SentMessage.objects.get_or_create(
+            connection=connection, remote_id=message_id, defaults={"recipient_id": recipient_id}
+        )
+    topic = Topic.objects.filter(messages__recipients=recipient_id, type=TopicType.PERSONA).first()
+    if conversation_id and topic is not None:  # what somebody answers to a mass message is between the two
+        Conversation.objects.update_or_create(
+            connection=connection, remote_id=conversation_id, defaults={"topic": topic}
+        )
 
 
 def link_person(

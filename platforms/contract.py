@@ -4,7 +4,7 @@ A plan is a generator of calls, so that a send in several steps reads like one: 
 `Answer`. The same plan runs over HTTP (`platforms.carrying`), and dry, as the preview that people see before saving.
 """
 
-from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from delivery.backoff import parse_retry_after
 from delivery.carriers import Refused, Temporary, Unknown
+from platforms.happenings import Happening, Nothing
 from platforms.people import OutgoingMessage, Person
 from platforms.transport import Exchange, Failure, Request
 
@@ -135,6 +136,12 @@ class Platform:
     has_many_contacts: ClassVar[bool] = False
     """Whether a record there has all contacts of a type; else it has the first."""
     takes_contacts_away: ClassVar[bool] = True
+    lists_people: ClassVar[bool] = False
+    """Whether the people there can be read page by page."""
+    receives: ClassVar[tuple[str, ...]] = ()
+    """The events of which it tells us by itself and something follows here."""
+    receives_help: ClassVar[Text] = ""
+    """Where our address is entered there."""
 
     # ------------------------------------------------------------------ mapping, without any call
     def values(self, person: Person, fields: Sequence[str]) -> dict[str, Any]:
@@ -172,6 +179,15 @@ class Platform:
         """The members of a record that was read, as `values` names them."""
         return {}
 
+    def listing(self, job: Job, *, after: str) -> Plan:
+        """Reads the page after `after` ("": the first); returns what the next is after, "" when this was the last."""
+        raise Undeliverable("not_taken", _("This platform has no list of people."))
+        yield
+
+    def records(self, answer: Answer) -> Iterator[tuple[str, Answer]]:
+        """The records of a page: the id of each, and what reading it alone would have answered."""
+        return iter(())
+
     def in_our_fields(self, values: Mapping[str, Any], person: Person) -> dict[str, Any]:
         """Those members by the fields that they are here, as `PersonaChange.field` names them.
 
@@ -183,6 +199,19 @@ class Platform:
     def find_message(self, message: OutgoingMessage, job: Job, *, since: datetime) -> Plan | None:
         """Looks for a message whose sending broke off, and returns its id, "" when it is not there; None: it can't."""
         return None
+
+    # ------------------------------------------------------------------ what it tells us by itself
+    def is_signed(self, headers: Mapping[str, str], body: bytes, *, secret: str, at: datetime) -> bool:
+        """Whether the call was signed with `secret`, lately."""
+        return False
+
+    def key_of_call(self, headers: Mapping[str, str], event: Mapping[str, Any]) -> str:
+        """What is the same when the same is told again; "" when nothing says so."""
+        return ""
+
+    def happening(self, event: Mapping[str, Any], settings: Mapping[str, Any]) -> Happening:
+        """What the event means; `settings` are the connection's. What it raises for nonsense, a plan raises too."""
+        return Nothing(_("This platform tells nothing by itself."))
 
     def probe(self, job: Job) -> Plan:
         """A call that changes nothing and succeeds only with the right address, credential and settings."""

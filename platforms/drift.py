@@ -6,7 +6,7 @@ fields (`Platform.in_our_fields`), so that what it can't hold anyway is no diffe
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -132,6 +132,14 @@ def compare(*, connection: Connection, persona_id: int, at: datetime) -> Compari
         found = _compared(found, platform, person, there)
     _note(found, at=at)
     return found
+
+
+def compared_with(*, connection: Connection, persona: Persona, link: Link, theirs: Mapping[str, Any]) -> Comparison:
+    """The person beside what the platform told us by itself: `theirs`, as `in_our_fields` has it, and nothing else."""
+    found = _compared(
+        Comparison(connection, persona, link, []), platform_of(connection.platform), as_person(persona), theirs
+    )
+    return replace(found, differences=[difference for difference in found.differences if difference.field in theirs])
 
 
 @transaction.atomic

@@ -46,7 +46,7 @@ class Connection(models.Model):
     """What its platform needs to know beside, by the keys of `Platform.settings`."""
     credential_expires_at = models.DateTimeField(_("credential ends"), null=True, editable=False)
     """As far as the platform says it."""
-    incoming_digest = models.CharField(max_length=64, null=True, unique=True, editable=False)
+    incoming_digest = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001 - many None
     """Of the address that the platform calls when something happens there; None: it calls none."""
     sealed_incoming_secret = models.TextField(blank=True, editable=False)
     """What the platform signs these calls with; empty: it does not, and the address alone says who calls."""
@@ -170,3 +170,20 @@ class ReceivedCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.pk}"
+
+
+class SentMessage(models.Model):
+    """Which recipient of a message of ours a message on a connection is for, so that what we hear of it finds them."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+", db_index=False)
+    remote_id = models.CharField(max_length=255)
+    recipient_id = models.BigIntegerField()
+    """No foreign key: messages are pruned by themselves, and these after 90 days."""
+    sent_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "remote_id"], name="sentmessage_unique")]
+        indexes = [models.Index(fields=["sent_at"], name="sentmessage_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.recipient_id} = {self.remote_id}"

@@ -274,6 +274,8 @@ SCHEDULED_TASKS = {
     "personas.tasks.erase_old_copies": timedelta(hours=1),
     "personas.operations.prune_operations": timedelta(hours=6),
     "messaging.tasks.prune_messages": timedelta(days=1),
+    "platforms.tasks.follow_left_calls": timedelta(minutes=1),
+    "platforms.tasks.prune_received": timedelta(days=1),
     "platforms.checking.check_links": timedelta(minutes=1),
 }
 

@@ -64,6 +64,7 @@ _CARRIED = (RowState.PLANNED, RowState.DONE)
 TABS = (
     Tab("create", gettext_lazy("To add"), gettext_lazy("Added"), (Action.CREATE,), _CARRIED),
     Tab("change", gettext_lazy("To change"), gettext_lazy("Changed"), (Action.CHANGE,), _CARRIED),
+    Tab("link", gettext_lazy("To link"), gettext_lazy("Linked"), (Action.LINK,), _CARRIED),
     Tab("merge", gettext_lazy("To merge"), gettext_lazy("Merged"), (Action.MERGE,), _CARRIED),
     Tab("delete", gettext_lazy("To delete"), gettext_lazy("Deleted"), (Action.DELETE,), _CARRIED),
     Tab("undone", gettext_lazy("Undone"), gettext_lazy("Undone"), WORK, (RowState.UNDONE,)),

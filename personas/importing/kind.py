@@ -50,7 +50,7 @@ class ImportKind:
         operation.total = table.total
         if not is_enough(keys):
             return
-        seen = _already_seen(operation)
+        seen = already_seen(operation)
         rows = (row for row in table.rows if after is None or row[0] > after.number)
         while batch := list(islice(rows, READ_AT_ONCE)):
             given = [
@@ -97,7 +97,7 @@ class ImportKind:
                 to_create.append((row, verdict))
             else:
                 self._change(operation.workspace, row, verdict, cause)
-        self._create(operation.workspace, to_create, cause)
+        add_new(operation.workspace, to_create, cause)
 
     @staticmethod
     def _change(workspace: Workspace, row: OperationRow, verdict: Verdict, cause: Cause) -> None:
@@ -117,29 +117,30 @@ class ImportKind:
         typed = {f"{contact.type}:{contact.normalized}": [contact.key, contact.label] for contact in touched}
         row.before = {"version": persona.version, "contacts": typed}
 
-    @staticmethod
-    def _create(workspace: Workspace, rows: Sequence[tuple[OperationRow, Verdict]], cause: Cause) -> None:
-        people = [_new_persona(workspace, verdict) for _row, verdict in rows]
-        try:
-            with transaction.atomic():
-                made = add_personas(workspace=workspace, people=people, cause=cause)
-        except IntegrityError:  # somebody took one of the contacts this very moment: one by one says whose
-            for row, verdict in rows:
-                try:
-                    with transaction.atomic():
-                        persona = add_persona(
-                            workspace=workspace, draft=verdict.draft, contacts=verdict.new_contacts, cause=cause
-                        )
-                except RavenError as refusal:
-                    _refuse(row, [("", str(refusal))])
-                else:
-                    _created(row, persona)
-            return
-        for (row, _verdict), persona in zip(rows, made, strict=True):
-            _created(row, persona)
-
     def undo(self, operation: Operation, rows: Sequence[OperationRow], *, cause: Cause) -> None:
         put_back(operation.workspace, rows, cause=cause)
+
+
+def add_new(workspace: Workspace, rows: Sequence[tuple[OperationRow, Verdict]], cause: Cause) -> None:
+    """Each row is DONE with the person whom it added, or REFUSED."""
+    people = [_new_persona(workspace, verdict) for _row, verdict in rows]
+    try:
+        with transaction.atomic():
+            made = add_personas(workspace=workspace, people=people, cause=cause)
+    except IntegrityError:  # somebody took one of the contacts this very moment: one by one says whose
+        for row, verdict in rows:
+            try:
+                with transaction.atomic():
+                    persona = add_persona(
+                        workspace=workspace, draft=verdict.draft, contacts=verdict.new_contacts, cause=cause
+                    )
+            except RavenError as refusal:
+                _refuse(row, [("", str(refusal))])
+            else:
+                _created(row, persona)
+        return
+    for (row, _verdict), persona in zip(rows, made, strict=True):
+        _created(row, persona)
 
 
 def sheet_name() -> str:
@@ -157,16 +158,16 @@ Seen = dict[int | str, int]
 """The row in which a person (by id) or an address (by type and normalised key) stood."""
 
 
-def _already_seen(operation: Operation) -> Seen:
+def already_seen(operation: Operation) -> Seen:
     """Of rows that an earlier wake-up read."""
     seen: Seen = {}
     known = operation.rows.exclude(action=Action.REFUSE).values_list("number", "persona_id", "differences")
     for number, persona_id, differences in known.iterator(chunk_size=2_000):
-        _look_at(seen, number, persona_id, differences)
+        look_at(seen, number, persona_id, differences)
     return seen
 
 
-def _look_at(seen: Seen, number: int, persona_id: int | None, differences: Sequence[Sequence[str]]) -> int | None:
+def look_at(seen: Seen, number: int, persona_id: int | None, differences: Sequence[Sequence[str]]) -> int | None:
     """The row that is about the same person or address already; else this one is remembered."""
     marks: list[int | str] = [persona_id] if persona_id is not None else []
     marks += [f"{field}:{new}" for field, _old, new in differences if new and field.startswith("contact:")]
@@ -182,7 +183,7 @@ def _planned(
 ) -> OperationRow:  # fmt: skip
     persona = verdict.persona
     if not verdict.problems:
-        earlier = _look_at(seen, number, persona.pk if persona else None, verdict.differences)
+        earlier = look_at(seen, number, persona.pk if persona else None, verdict.differences)
         if earlier is not None:
             title = columns["id"].title if verdict.said.persona_id is not None else ""
             verdict.problems.append((title, _("Row %(row)d is about the same person.") % {"row": earlier}))

@@ -4,7 +4,7 @@ A message takes up to five calls (contact, session, conversations, conversation,
 send that broke off goes on where it stopped. Sources: shared/vendors/bevatel.md, parts A and C.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delivery.carriers import Temporary
+from platforms.bevatel import incoming
 from platforms.contract import (
     Answer,
     Job,
@@ -24,6 +25,7 @@ from platforms.contract import (
     Trouble,
     Unreached,
 )
+from platforms.happenings import Happening
 from platforms.people import Address, OutgoingMessage, Person
 from platforms.transport import Exchange
 
@@ -58,6 +60,11 @@ class Bevatel(Platform):
     rate_help = gettext_lazy("Bevatel publishes 5 changes of contacts and 10 messages a second: 300 keeps both.")
     carries = frozenset({"personas", "messages"})
     reaches = frozenset({"whatsapp", "phone"})
+    lists_people = True
+    receives = incoming.EVENTS
+    receives_help = gettext_lazy(
+        "There: Settings → Integrations → Webhooks → Add new webhook. Paste the address and choose the events below."
+    )
     limits = (
         gettext_lazy("It takes the name, one e-mail, one number, one identifier and custom attributes."),
         gettext_lazy("Gender, birthday, notes and second addresses stay here."),
@@ -174,6 +181,16 @@ class Bevatel(Platform):
                 return str(sent["id"])
         return ""
 
+    def listing(self, job: Job, *, after: str) -> Plan:
+        """Pages count from 1, and are of 15; the first empty one is the last. Oldest first, so that no page moves."""
+        page = int(after or 1)
+        listed = yield PlannedCall("list", "GET", f"contacts?sort=created_at&page={page}")
+        return str(page + 1) if listed.value["payload"] else ""
+
+    def records(self, answer: Answer) -> Iterator[tuple[str, Answer]]:
+        for contact in answer.value["payload"]:
+            yield str(contact["id"]), Answer(answer.status, {"payload": contact})
+
     def read(self, job: Job) -> Plan:
         yield PlannedCall("read", "GET", f"contacts/{job.remote_id}")
         return job.remote_id
@@ -197,6 +214,16 @@ class Bevatel(Platform):
             else:
                 found[f"attribute:{name.partition('.')[2]}"] = value
         return found
+
+    # ------------------------------------------------------------------ what it tells us by itself
+    def is_signed(self, headers: Mapping[str, str], body: bytes, *, secret: str, at: datetime) -> bool:
+        return incoming.is_signed(headers, body, secret=secret, at=at)
+
+    def key_of_call(self, headers: Mapping[str, str], event: Mapping[str, Any]) -> str:
+        return incoming.key_of(headers, event)
+
+    def happening(self, event: Mapping[str, Any], settings: Mapping[str, Any]) -> Happening:
+        return incoming.elsewhere(event, settings) or incoming.happening_of(event)
 
     def probe(self, job: Job) -> Plan:
         yield PlannedCall("test", "GET", "inboxes")

@@ -49,6 +49,7 @@ class Chative(Platform):
     adds_people = False
     not_linked = gettext_lazy("This person is not linked to anybody on Chative, and its API can't add people.")
     deletes = True
+    lists_people = True
     limits = (
         gettext_lazy("Chative's API can't add people: only those who are there already are changed."),
         gettext_lazy("It takes first and last name, one e-mail, one phone, gender, birthday and custom fields."),
@@ -102,20 +103,15 @@ class Chative(Platform):
         yield PlannedCall("delete", "DELETE", path, is_repeatable=True, bears=frozenset({404}))
         return job.remote_id
 
-    def listing(self, job: Job) -> Plan:
-        """All pages of the list; the first empty one is the last."""
-        page = 0
-        while True:
-            listed = yield PlannedCall("list", "GET", f"contacts?page={page}&limit={PAGE_SIZE}")
-            if not listed.value["list"]:
-                return ""
-            page += 1
+    def listing(self, job: Job, *, after: str) -> Plan:
+        """Pages count from 0; the first empty one is the last."""
+        page = int(after or 0)
+        listed = yield PlannedCall("list", "GET", f"contacts?page={page}&limit={PAGE_SIZE}")
+        return str(page + 1) if listed.value["list"] else ""
 
-    def people(self, answer: Answer) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-        """The contacts of a page: the id of each, and its addresses as type and key."""
+    def records(self, answer: Answer) -> Iterator[tuple[str, Answer]]:
         for contact in answer.value["list"]:
-            keys = {"email": contact.get("email"), "phone": contact.get("phone"), "whatsapp": contact.get("phone")}
-            yield str(contact["id"]), [(type, key) for type, key in keys.items() if key]
+            yield str(contact["id"]), Answer(answer.status, contact)
 
     def read(self, job: Job) -> Plan:
         yield PlannedCall("read", "GET", f"contacts/{job.remote_id}")

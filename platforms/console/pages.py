@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
@@ -26,9 +26,9 @@ from platforms.connections import (
 )
 from platforms.console.comparing import ComparePages, drift_figures
 from platforms.console.forms import ConnectionForm
+from platforms.console.incoming import IncomingPages
 from platforms.console.previewing import PreviewPages
 from platforms.health import health_of
-from platforms.linking import can_list, link_by_listing
 from platforms.models import Connection, Link
 from platforms.registry import PLATFORMS, platform_of
 from platforms.targets import target_of
@@ -38,7 +38,7 @@ _COUNTED_AT_MOST = 1000
 
 
 @admin.register(Connection)
-class ConnectionAdmin(PreviewPages, ComparePages):
+class ConnectionAdmin(IncomingPages, PreviewPages, ComparePages):
     """The platforms that the workspace is connected to."""
 
     write_action = Action.WORKSPACE_WRITE
@@ -56,7 +56,6 @@ class ConnectionAdmin(PreviewPages, ComparePages):
             page("test", self.test_view),
             page("switch", self.switch_view),
             page("secret", self.secret_view),
-            page("link", self.link_view),
             *super().get_urls(),
         ]
 
@@ -155,23 +154,6 @@ class ConnectionAdmin(PreviewPages, ComparePages):
             raise Http404("only webhooks have a secret of ours")
         return self._secret_page(request, connection, new_webhook_secret(connection=connection))
 
-    def link_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        connection = self._connection(request, object_id, to_write=True)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        try:
-            linked = link_by_listing(connection=connection)
-        except RavenError as refusal:
-            messages.error(request, str(refusal))
-        else:
-            text = ngettext(
-                "%(listed)d record was read there; %(count)d people are linked.",
-                "%(listed)d records were read there; %(count)d people are linked.",
-                linked.listed,
-            )
-            messages.success(request, text % {"listed": linked.listed, "count": linked.count})
-        return redirect("admin:platforms_connection_change", connection.pk)
-
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -204,7 +186,7 @@ class ConnectionAdmin(PreviewPages, ComparePages):
             title=connection.name, connection=connection, platform=platform_of(connection.platform), form=form,
             health=health_of(connection, at=timezone.now()), may_write=self.has_change_permission(request, connection),
             waiting=waiting_count(connection), linked=linked, counted_at_most=_COUNTED_AT_MOST,
-            can_list=can_list(connection), drift=drift_figures(connection), **context,
+            drift=drift_figures(connection), **self.incoming_context(request, connection), **context,
         )  # fmt: skip
 
     def _secret_page(self, request: HttpRequest, connection: Connection, secret: str) -> HttpResponse:

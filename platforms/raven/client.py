@@ -4,7 +4,7 @@ The vendor publishes `message:send` alone; the rest is the API of our own gatewa
 repeated, because such a server honours `Idempotency-Key`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -28,6 +28,7 @@ from platforms.contract import (
 from platforms.people import Address, OutgoingMessage, Person
 from platforms.transport import Exchange
 
+PAGE_SIZE = 200
 _FIELDS = ("name", "gender", "birthday", "notes")
 _NEEDED = {
     "personas": ("persona_read", "persona_add", "persona_update", "attribute_update", "contact_add"),
@@ -55,6 +56,7 @@ class Raven(Platform):
     carries = frozenset({"personas", "messages", "tokens"})
     reaches = frozenset(ContactType.values)
     deletes = True
+    lists_people = True
     limits = (
         gettext_lazy("A contact can be added there and not taken away."),
         gettext_lazy("Attributes must be defined there under the same keys."),
@@ -131,6 +133,15 @@ class Raven(Platform):
             raise Undeliverable("token_unknown_there", reason % {"id": public_id})
         yield PlannedCall("configure", "PATCH", path, dict(values))
         return public_id
+
+    def listing(self, job: Job, *, after: str) -> Plan:
+        query = {"limit": PAGE_SIZE} | ({"cursor": after} if after else {})
+        listed = yield PlannedCall("list", "GET", f"persona?{urlencode(query)}")
+        return str(listed.value["next"] or "")
+
+    def records(self, answer: Answer) -> Iterator[tuple[str, Answer]]:
+        for persona in answer.value["data"]:
+            yield str(persona["id"]), Answer(answer.status, {"data": persona})
 
     def read(self, job: Job) -> Plan:
         yield PlannedCall("read", "GET", f"persona/{job.remote_id}")

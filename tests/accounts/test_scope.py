@@ -212,7 +212,8 @@ ROWS_FOR_ADMINS = [
     ("platforms_connection_test", Connection),
     ("platforms_connection_switch", Connection),
     ("platforms_connection_secret", Connection),
-    ("platforms_connection_link", Connection),
+    ("platforms_connection_address", Connection),
+    ("platforms_connection_signing", Connection),
 ]
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils import timezone
+
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from delivery.carriers import Occurrence, Outcome, Parcel
@@ -12,12 +14,15 @@ from delivery.outbox import MESSAGES, announce
 from messaging.services import TopicDraft, send_message
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
-from personas.models import Origin, Persona
+from personas.models import Operation, Origin, Persona
+from personas.operations import WORK, count_of, start_operation
 from personas.services import PersonaDraft, add_persona
 from platforms.carrying import PlatformCarrier
 from platforms.connections import ConnectionDraft, add_connection
+from platforms.importing import begin_import
 from platforms.models import Connection
 from platforms.registry import platform_of
+from tests.personas.operating import work_off
 from tokens.abilities import ABILITY_KEYS
 from tokens.services import COMMAND_LINE, Configuration, issue_token
 
@@ -98,6 +103,15 @@ def carry(delivery: Delivery) -> tuple[Outcome, Parcel]:
     parcel = Parcel(delivery, delivery.destination, after_step=keep)
     outcome = PlatformCarrier(platform_of(delivery.destination.kind)).carry(parcel)
     return outcome, parcel
+
+
+def bring_in(connection: Connection) -> Operation:
+    """The people there are linked or added, as somebody would who looks at the preview and confirms it."""
+    by, _is_new = User.objects.get_or_create(username="importer")
+    operation = work_off(begin_import(connection=connection, by=by, at=timezone.now()))
+    if count_of(operation, actions=WORK):
+        operation = work_off(start_operation(operation_id=operation.pk, by=by, at=timezone.now()))
+    return operation
 
 
 def waiting(connection: Connection) -> list[Delivery]:

@@ -152,7 +152,7 @@ def test_webhook_secret_is_shown_once(client: Client) -> None:
     assert target_of(made).credential not in later.content.decode()
 
 
-@pytest.mark.parametrize("action", ["test", "switch", "secret", "link"])
+@pytest.mark.parametrize("action", ["test", "switch", "secret"])
 def test_action_by_get_does_nothing(client: Client, connection: Connection, action: str) -> None:
     assert client.get(reverse(f"admin:platforms_connection_{action}", args=[connection.pk])).status_code == 405
 
