@@ -39,6 +39,8 @@ _BEYOND_SCHEMAS = {
     "expiration_before_activation", "contact_key_invalid", "recipient_repeated",
     # The attributes are the workspace's own; Chatwoot answers 422 for one that it does not know.
     "attribute_unknown",
+    # The only part of a name that a contact has can't be cleared; a body does not say which that is.
+    "name_missing",
     # Its example exists, and takes two parameters.
     "template_parameters_wrong",
     # A session or an address that somebody has is 422 in Chatwoot, and so is taking an address away.

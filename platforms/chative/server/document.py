@@ -64,6 +64,17 @@ _EXAMPLES: dict[Any, Any] = {
     wire.ContactDeleted: wire.ContactDeleted(id=uuid_of(17)),
 }
 
+_NOTHING: Schema = {"anyOf": [{"type": "null"}, {"type": "string", "pattern": r"^\s*$(?!\n)"}]}
+_SCHEMAS: dict[str, Schema] = {
+    "ContactUpdate": {
+        "description": "What is left out stays as it is; null and empty text clear. One of the two names stays.",
+        "not": {
+            "required": ["firstName", "lastName"],
+            "properties": {"firstName": _NOTHING, "lastName": _NOTHING},
+        },
+    },
+}
+
 DOCUMENT = Document(
     name="chative",
     title="Chative API",
@@ -74,6 +85,7 @@ DOCUMENT = Document(
     security={"key": {"type": "http", "scheme": "bearer", "description": "A token of the console, as the API key."}},
     refusal=_REFUSAL,
     examples={type: msgspec.to_builtins(example) for type, example in _EXAMPLES.items()},
+    schemas=_SCHEMAS,
     parameters={"contact_id": {"type": "string", "format": "uuid", "examples": [uuid_of(17)]}},
     versioned=frozenset({wire.Contact}),
 )
