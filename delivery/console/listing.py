@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
@@ -41,11 +41,9 @@ class StateFilter(_Choice):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("open", _("Not delivered")), *State.choices]
+        return list(State.choices)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.chosen() == "open":
-            return queryset.open()  # type: ignore[attr-defined, no-any-return]
         return queryset.filter(state=self.chosen()) if self.chosen() else queryset
 
 
@@ -118,20 +116,16 @@ class DeliveryChangeList(WorkspaceChangeList):
     @property
     def looks_at_newest_only(self) -> bool:
         """Whether something is asked that no index answers; then it is looked for among the newest 50,000."""
+        if self.query:
+            return bool(_REQUEST_ID.fullmatch(self.query.lower()))
         chosen = {spec.parameter_name for spec in self.filter_specs if isinstance(spec, _Choice) and spec.chosen()}
-        has_state = "state" in chosen and "open" not in {
-            spec.chosen() for spec in self.filter_specs if isinstance(spec, StateFilter)
-        }
-        by_index = {"state", "connection"} if has_state else set()
-        return bool(chosen - by_index)
+        return bool(chosen - ({"state", "connection"} if "state" in chosen else set()))
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         found = super().get_queryset(request, exclude_parameters).select_related("destination").defer("payload")
-        if self.looks_at_newest_only or self.query:
+        if self.looks_at_newest_only:
             newest = Delivery.objects.filter(workspace=current_workspace(request), **self._indexed()).order_by("-id")
-            edge = Coalesce(newest.values("pk")[NARROWED_TO - 1 : NARROWED_TO], 0)
-            if not _is_exact(self.query):
-                found = found.filter(pk__gte=edge)
+            found = found.filter(pk__gte=Coalesce(newest.values("pk")[NARROWED_TO - 1 : NARROWED_TO], 0))
         return found
 
     def get_results(self, request: HttpRequest) -> None:
@@ -148,7 +142,7 @@ class DeliveryChangeList(WorkspaceChangeList):
         """Of what is asked, a state, alone or of one connection: the edge lies among those."""
         chosen = {type(spec): spec.chosen() for spec in self.filter_specs if isinstance(spec, _Choice)}
         state, connection = chosen.get(StateFilter, ""), chosen.get(ConnectionFilter, "")
-        if not state or state == "open":
+        if not state:
             return {}
         return {"state": state} | ({"destination": int(connection)} if connection else {})
 
@@ -163,9 +157,4 @@ def search(request: HttpRequest, deliveries: QuerySet[Any], text: str) -> QueryS
         return deliveries.filter(request_id=match[0])
     workspace = current_workspace(request)
     people = directory().find_people(text, workspace, at_most=PEOPLE_AT_MOST) if workspace else []
-    return deliveries.filter(Q(persona_id__in=people))
-
-
-def _is_exact(text: str) -> bool:
-    """Whether an index finds it, however old it is."""
-    return bool(text) and not _REQUEST_ID.fullmatch(text.lower())
+    return deliveries.filter(persona_id__in=people)

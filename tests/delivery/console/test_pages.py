@@ -159,7 +159,6 @@ def various(workspace: Workspace, destination: Destination, plain: Destination, 
     [
         ({}, ["message", "unauthorised", "refused", "waiting"]),
         ({"state": "refused"}, ["unauthorised", "refused"]),
-        ({"state": "open"}, ["unauthorised", "refused", "waiting"]),
         ({"kind": "message.sent"}, ["message"]),
         ({"reason": "http_422"}, ["refused"]),
         ({"since": "24"}, ["message", "waiting"]),
@@ -185,6 +184,20 @@ def test_list_is_narrowed_by_connection_number_and_persona(
     assert rows_on(viewer, {"connection": plain.pk, "state": "refused"}) == [various["unauthorised"].pk]
     assert rows_on(viewer, {"q": f"#{refused.pk}"}) == [refused.pk]
     assert rows_on(viewer, {"q": f"person:{waiting.persona_id}"}) == [waiting.pk]
+
+
+def test_what_no_index_answers_is_looked_for_among_the_newest_and_the_page_says_so(
+    viewer: Client, various: dict[str, Delivery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("delivery.console.listing.NARROWED_TO", 2)
+    note = "This looks at the newest 50,000"
+
+    assert rows_on(viewer, {"kind": "persona.changed"}) == [various["unauthorised"].pk]
+    assert rows_on(viewer, {"kind": "persona.changed", "q": "rina"}) == [various["waiting"].pk]
+    assert rows_on(viewer, {"state": "refused", "reason": "http_422"}) == [various["refused"].pk]
+    assert rows_on(viewer, {"state": "waiting"}) == [various["waiting"].pk]
+    assert note in text_of(viewer, LIST, {"kind": "persona.changed"})
+    assert note not in text_of(viewer, LIST, {"state": "waiting"})
 
 
 def test_row_names_its_person_its_fields_and_why(viewer: Client, various: dict[str, Delivery]) -> None:
