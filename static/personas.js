@@ -88,12 +88,14 @@ function editInPlace(form) {
     event.preventDefault();
     if (button.getAttribute("aria-disabled") === "true") return;
     button.setAttribute("aria-disabled", "true");
+    for (const note of document.querySelectorAll("[data-unreached-note]")) note.remove();
     try {
       const answer = await fetch(`${button.formAction}?part=1`, { method: "POST", body: new FormData(form), redirect: "error" });
       if (!answer.ok) throw new Error(String(answer.status));
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       place.replaceChildren(...page.body.children);
       isShown = true;
+      for (const part of place.querySelectorAll("[data-unreached]")) noteBeside(part.dataset.unreached, part.dataset.note);
       place.scrollIntoView({ block: "nearest" });
       place.querySelector("[id=preview-title]").focus({ preventScroll: true });
     } catch {
@@ -105,9 +107,26 @@ function editInPlace(form) {
     }
   });
   document.addEventListener("input", () => {
-    if (isShown) place.replaceChildren();  // it would say what is not so any more
+    if (!isShown) return;
+    place.replaceChildren();  // it would say what is not so any more
+    for (const note of document.querySelectorAll("[data-unreached-note]")) note.remove();
     isShown = false;
   });
+
+  // What a platform can't take is said beside its field as well; of contacts, beside those of the type.
+  function noteBeside(name, text) {
+    const [kind, detail] = name.split(/:(.*)/);
+    for (const field of fields()) {
+      const [control] = controlsOf(field);
+      const type = field.querySelector("select[name$=-type]");
+      if (kind === "contact" ? type?.value !== detail : control?.name !== name.replace(":", "-")) continue;
+      const note = document.createElement("p");
+      note.className = "field__help unreached";
+      note.dataset.unreachedNote = "";
+      note.textContent = text;
+      field.append(note);
+    }
+  }
 
   // ---------------------------------------------------------------- leaving
   form.addEventListener("submit", () => { isLeaving = true; });

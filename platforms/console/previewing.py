@@ -29,8 +29,8 @@ from raven_admin.errors import RavenError
 @dataclass(frozen=True, slots=True)
 class ShownReach:
     reach: Reach
-    unreached: list[tuple[str, str]]
-    """Label of a field, and why it stays here."""
+    unreached: list[tuple[str, str, str]]
+    """Label of a field, its name, and why it stays here."""
 
 
 class PreviewPages(ArrivalPages):
@@ -118,7 +118,8 @@ def planned(form: PersonForm, *, persona_id: int, country: str) -> tuple[Person,
 
 
 def _in_words(reach: Reach, words: Words) -> ShownReach:
-    return ShownReach(reach, [(words.label(PersonaChange(field=each.field)), each.reason) for each in reach.unreached])
+    unreached = [(words.label(PersonaChange(field=each.field)), each.field, each.reason) for each in reach.unreached]
+    return ShownReach(reach, unreached)
 
 
 def _without_csrf(request: HttpRequest) -> dict[str, list[str]]:
