@@ -205,6 +205,7 @@ def _planned(
         persona_id = linked_records.get(remote_id)
         if persona_id is not None:
             row.action, row.state, row.persona_id = Action.SAME, State.DONE, persona_id
+            row.differences = [["link", "", remote_id]]
         elif len(owned) > 1:
             _refuse(row, _("It has addresses of several people: %(people)s.") % {"people": _in_words(owned)})
         elif owned:

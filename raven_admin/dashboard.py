@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import Count
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -13,6 +14,8 @@ from delivery import beats, figures
 from delivery.console.monitor import Headline, headline_of
 from delivery.models import Delivery, Destination
 from delivery.states import State
+from personas.models import Persona
+from platforms.models import Connection, Link
 from tokens.models import RequestLogEntry, Status, Token
 
 LOOKS_BACK = timedelta(hours=24)
@@ -22,6 +25,7 @@ TOKENS_SHOWN = 5
 CALLS_SHOWN = 8
 REASONS_SHOWN = 5
 _COUNTED_AT_MOST = 1_000
+_LOOKED_AT_FOR_KINDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,19 @@ class Step:
     text: Promise
     url: str
     is_done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What somebody who is new here can watch arrive, and whether they have."""
+
+    person: Persona | None
+    """Somebody who is known in both workspaces."""
+    other: Workspace | None
+    has_arrived: bool
+    """A change of a person."""
+    was_sent: bool
+    """A message."""
 
 
 def expiring_tokens(workspace: Workspace, *, at: datetime) -> tuple[list[Token], int]:
@@ -140,6 +157,33 @@ def next_steps(workspace: Workspace, *, has_calls: bool) -> list[Step]:
         ),
     ]
     return [] if all(step.is_done for step in steps) else steps
+
+
+def first_look(workspace: Workspace) -> FirstLook | None:
+    """What can be tried at once where the demo has connected the workspace to another one of this server.
+
+    None elsewhere, and once both have been done.
+    """
+    here = Connection.objects.filter(
+        workspace=workspace, destination__removed_at=None, base_url__startswith=f"{settings.BASE_URL}/"
+    )
+    connections = list(here.select_related("destination"))
+    if not connections:
+        return None
+    delivered = Delivery.objects.filter(workspace=workspace, state=State.DELIVERED).order_by("-id")
+    kinds = set(delivered.values_list("kind", flat=True)[:_LOOKED_AT_FOR_KINDS])
+    has_arrived, was_sent = "persona.changed" in kinds, "message.sent" in kinds
+    if has_arrived and was_sent:
+        return None
+    linked = Link.objects.filter(connection__in=connections).order_by("persona_id").values("persona_id")[:1]
+    numbers = [connection.settings.get("account_id", "") for connection in connections]
+    other = Workspace.objects.filter(account_number__in=[number for number in numbers if number]).first()
+    return FirstLook(
+        person=Persona.objects.filter(workspace=workspace, pk__in=linked).first(),
+        other=other,
+        has_arrived=has_arrived,
+        was_sent=was_sent,
+    )
 
 
 def _shown(count: int) -> str:

@@ -135,7 +135,10 @@ class ConsoleSite(AdminSite):
             "is_pro": workspace.is_pro(at=now),
             "may_write": may(request.user, Action.WORKSPACE_WRITE, workspace),
             "steps": [],
+            "first_look": None,
         }
+        if may(request.user, Action.PERSONA_WRITE, workspace):
+            context["first_look"] = dashboard.first_look(workspace)
         if context["may_write"]:
             context["steps"] = dashboard.next_steps(workspace, has_calls=bool(latest))
         return TemplateResponse(request, "admin/index.html", context)

@@ -1,4 +1,6 @@
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
@@ -8,13 +10,16 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User, Workspace
 from delivery import beats
 from delivery.models import Delivery, Destination
+from platforms.connections import ConnectionDraft, add_connection
+from platforms.models import Link
 from raven_admin import dashboard
-from tests.console.conftest import make_call
+from tests.console.conftest import make_call, make_persona
 from tokens.models import Token
 from tokens.services import COMMAND_LINE, Configuration, issue_token
 
 pytestmark = pytest.mark.django_db
 INDEX = reverse("admin:index")
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
 def signed_in(user: User) -> Client:
@@ -124,3 +129,46 @@ def test_overview_takes_a_handful_of_queries_however_much_there_is(
 
     with django_assert_max_num_queries(14):
         client.get(INDEX)
+
+
+def test_newcomer_to_the_demo_is_told_what_to_watch_arrive_until_it_has(
+    support_user: User, viewer_user: User, workspace: Workspace, other_workspace: Workspace, settings: Any
+) -> None:
+    rina = make_persona(workspace, "Rina Hartono", "+6281200000101")
+    settings.ALLOWED_PRIVATE_ADDRESSES = [urlsplit(settings.BASE_URL).netloc]
+    draft = ConnectionDraft(
+        platform="bevatel", name="Sandbox by Bevatel", base_url=f"{settings.BASE_URL}/bevatel", credential="x",
+        settings={"account_id": str(other_workspace.account_number), "inbox_id": "1"},
+        carries=frozenset({"personas", "messages"}),
+    )  # fmt: skip
+    client = signed_in(support_user)
+    before = client.get(INDEX).content.decode()
+    connection = add_connection(workspace=workspace, draft=draft)
+    Link.objects.create(connection=connection, persona_id=rina.pk, remote_id="7")
+
+    connected, of_viewer = (signed_in(user).get(INDEX).content.decode() for user in (support_user, viewer_user))
+    looks = [dashboard.first_look(workspace)]
+    for kind in ("persona.changed", "message.sent"):
+        Delivery.objects.create(
+            workspace=workspace, destination=connection.destination, lane="persona:1", kind=kind, state="delivered",
+            due_at=NOW, since=NOW, created_at=NOW,
+        )  # fmt: skip
+        looks.append(dashboard.first_look(workspace))
+
+    assert "Watch a change arrive" not in before + of_viewer
+    assert "This workspace is connected to Sandbox" in connected
+    assert reverse("admin:personas_persona_change", args=[rina.pk]) in connected
+    assert looks == [
+        dashboard.FirstLook(rina, other_workspace, has_arrived=False, was_sent=False),
+        dashboard.FirstLook(rina, other_workspace, has_arrived=True, was_sent=False),
+        None,
+    ]
+
+
+def test_connection_to_somewhere_else_is_no_demo(workspace: Workspace) -> None:
+    draft = ConnectionDraft(
+        platform="webhook", name="CRM", base_url="https://crm.example.org/in", carries=frozenset({"personas"})
+    )
+    add_connection(workspace=workspace, draft=draft)
+
+    assert dashboard.first_look(workspace) is None
