@@ -1,7 +1,7 @@
 """What is done to many deliveries at once: chosen in a form, counted, and begun."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -16,6 +16,8 @@ from delivery.models import Destination, Intervention
 from delivery.states import State
 
 Action = Intervention.Action
+SUGGESTED = timedelta(days=1)
+"""How far back a replay goes when nothing else is chosen."""
 MANY = (Action.RETRY, Action.REPLAY, Action.CANCEL)
 
 

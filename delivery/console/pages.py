@@ -149,7 +149,7 @@ class DeliveryPages(WorkspaceModelAdmin):
         except RavenError as refusal:
             messages.error(request, str(refusal))
         else:
-            messages.success(request, _outcome(done))
+            messages.success(request, _outcome(done, is_checked=service is interventions.check))
         return redirect("admin:delivery_delivery_change", delivery.pk)
 
     # ---------------------------------------------------------------------------------------------- many at once
@@ -161,7 +161,8 @@ class DeliveryPages(WorkspaceModelAdmin):
         asked = request.POST if request.method == "POST" else request.GET
         form = bulk.ManyForm(
             asked if "connection" in asked else None,
-            action=Intervention.Action(action), workspace=workspace, initial={"since": timezone.localtime()},
+            action=Intervention.Action(action), workspace=workspace,
+            initial={"since": timezone.localtime() - bulk.SUGGESTED},
         )  # fmt: skip
         preview = None
         if "connection" in asked and form.is_valid():
@@ -303,8 +304,12 @@ def _progress_of(intervention: Intervention) -> tuple[str, str]:
     return "good", gettext("Done")
 
 
-def _outcome(delivery: Delivery) -> str:
+def _outcome(delivery: Delivery, *, is_checked: bool) -> str:
     """What became of it, for whoever just did something about it."""
+    if is_checked and delivery.state == State.DELIVERED:
+        return gettext("It has arrived: the platform has it.")
+    if is_checked and delivery.state == State.WAITING:
+        return gettext("It has not arrived, so it is sent again.")
     if delivery.state == State.WAITING:
         if not delivery.destination.is_on:
             return gettext("It is sent as soon as the connection is switched on again.")

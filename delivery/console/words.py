@@ -99,7 +99,7 @@ def pretty(body: str) -> str:
 
 
 def _in_words(value: Any) -> tuple[str, bool]:
-    """The value, and whether it is code: contacts and the like stand in lines of their own, "Main · +62812…"."""
+    """The value, and whether it is code: contacts and the like stand in lines of their own."""
     if value is None or value in ("", [], {}):
         return "", False
     if isinstance(value, bool):
@@ -109,8 +109,13 @@ def _in_words(value: Any) -> tuple[str, bool]:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value), False
     if isinstance(value, list) and all(_is_flat(item) for item in value):
-        return "\n".join(" · ".join(str(part) for part in item.values() if part) for item in value), False
+        return "\n".join(_line(item) for item in value), False
     return json.dumps(value, ensure_ascii=False, indent=2), True
+
+
+def _line(item: Mapping[str, Any]) -> str:
+    """The parts of a contact or the like; its type is what the field is called by."""
+    return " · ".join(str(part) for name, part in item.items() if part and (name != "type" or len(item) == 1))
 
 
 def _is_flat(value: Any) -> bool:

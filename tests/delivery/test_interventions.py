@@ -23,6 +23,8 @@ from delivery.interventions import (
     replay,
     retry,
     retry_many,
+    send_now,
+    stop,
 )  # fmt: skip
 from delivery.models import Delivery, Destination, Intervention
 from delivery.sender import Sender
@@ -221,4 +223,41 @@ def test_a_removed_destination_keeps_its_history_and_nothing_open(
     carry_on.func(Intervention.objects.get().pk)
 
     assert Counter(Delivery.objects.values_list("state", flat=True)) == {"cancelled": 3, "delivered": 1}
+    assert books.audit(destination.pk) == {}
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.WAITING])
+def test_only_what_waits_is_sent_now(destination: Destination, change: Post, now: datetime, state: State) -> None:
+    delivery = put_in(change(destination, name="A"), state)
+
+    with pytest.raises(MoveNotAllowed):
+        send_now(delivery=delivery, by="Budi", at=now)
+
+    assert Intervention.objects.count() == 0
+
+
+def test_what_is_sent_now_does_not_overtake_what_was_before_it_in_its_lane(
+    sender: Sender, destination: Destination, fake: Fake, post: Post, now: datetime
+) -> None:
+    first, second, other = post(destination, "a"), post(destination, "a"), post(destination, "b")
+    Delivery.objects.update(due_at=now + timedelta(minutes=5))
+
+    send_now(delivery=second, by="Budi", at=now)
+    sender.drain()
+
+    assert [body["id"] for body in fake.bodies()] == [first.pk, second.pk]
+    assert Delivery.objects.get(state="waiting") == other
+
+
+def test_what_is_stopped_ends_between_two_batches(destination: Destination, post: Post, now: datetime) -> None:
+    for lane in range(BATCH + 1):
+        post(destination, str(lane))
+    begun = cancel_many(destination=destination, by="Budi", at=now)
+    continue_with(begun.pk, at=now)
+
+    assert stop(intervention=begun, at=now)
+    carry_on.func(begun.pk)
+
+    assert Delivery.objects.filter(state="waiting").count() == 1
+    assert not stop(intervention=begun, at=now)
     assert books.audit(destination.pk) == {}

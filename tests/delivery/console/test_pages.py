@@ -16,7 +16,7 @@ from delivery.models import Delivery, Destination, Intervention
 from delivery.sender import Sender
 from delivery.states import State
 from messaging.models import Topic
-from personas.models import Persona
+from personas.models import AttributeDefinition, Persona
 from tests.console.conftest import make_call, make_message, make_persona
 from tests.delivery.conftest import Post
 from tests.delivery.console.conftest import Put, signed_in
@@ -279,6 +279,21 @@ def test_page_shows_the_change_old_and_new(
     assert "Notes Tea → became Coffee" in text_of(viewer, page_of(delivery))
 
 
+def test_fields_are_called_as_the_workspace_calls_them_and_contacts_stand_in_lines(
+    viewer: Client, workspace: Workspace, destination: Destination, change: Post
+) -> None:
+    AttributeDefinition.objects.create(workspace=workspace, key="city", label="Home town")
+    contacts = [
+        {"type": "whatsapp", "name": "Main", "key": "+62812"},
+        {"type": "whatsapp", "name": "", "key": "+62813"},
+    ]
+    delivery = change(destination, **{"attribute.city": "Bogor", "contact.whatsapp": contacts})
+
+    page = text_of(viewer, page_of(delivery))
+
+    assert "Home town Bogor WhatsApp Main · +62812 +62813" in page
+
+
 def test_superseded_one_leads_to_the_one_that_stands_for_it(
     viewer: Client, sender: Sender, destination: Destination, change: Post
 ) -> None:
@@ -327,7 +342,7 @@ DEEDS = {
     "retry": (State.REFUSED, State.WAITING, "It is sent now."),
     "cancel": (State.WAITING, State.CANCELLED, "It was cancelled and will not be sent."),
     "confirm": (State.UNKNOWN, State.DELIVERED, "It counts as delivered."),
-    "check": (State.UNKNOWN, State.DELIVERED, "It counts as delivered."),
+    "check": (State.UNKNOWN, State.DELIVERED, "It has arrived: the platform has it."),
 }
 
 
@@ -391,6 +406,18 @@ def test_unknown_one_that_cannot_be_checked_stays_and_says_what_to_do(
     delivery.refresh_from_db()
     assert delivery.state == State.UNKNOWN
     assert "Look there, then mark it as delivered or send it again." in answer.content.decode()
+
+
+def test_unknown_one_that_is_not_there_is_sent_again(
+    support: Client, destination: Destination, change: Post, put: Put
+) -> None:
+    delivery = put(change(destination, check="missing"), State.UNKNOWN)
+
+    answer = support.post(page_of(delivery, "check"), follow=True)
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.WAITING
+    assert "It has not arrived, so it is sent again." in answer.content.decode()
 
 
 def test_waiting_one_is_sent_now_although_its_destination_is_left_alone(
