@@ -152,8 +152,11 @@ def _carry_out(connection: Connection, happening: Happening, *, cause: Cause) ->
 # --------------------------------------------------------------------------------------------------------- people
 def _record_added(connection: Connection, record: Record, *, cause: Cause) -> Followed:
     known = _known(connection, record)
-    if known is not None:
-        return _changed(connection, known, record, None, cause=cause)
+    if known is not None:  # as a first import does it: linked, and nothing of either changes
+        is_new = not Link.objects.filter(connection=connection, persona_id=known.pk).exists()
+        _linked(connection, known, record, at=cause.at)
+        said = _("Linked to the person who has its address.") if is_new else _("It is like that here already.")
+        return Followed(said, is_done=is_new, persona_id=known.pk)
     if not any(field.startswith("contact:") for field in _fields(connection, record)):
         return Followed(_("Nobody knows an address of this person yet."), is_done=False)
     persona = _add(connection, record, cause=cause)

@@ -346,16 +346,18 @@ def test_new_contact_there_is_added_here_and_not_sent_back(address: str, workspa
     assert not Delivery.objects.exists()
 
 
-def test_new_contact_there_who_is_known_here_is_linked(
+def test_new_contact_there_who_is_known_here_is_linked_and_nothing_of_either_changes(
     address: str, workspace: Workspace, connection: Connection
 ) -> None:
     rina = add_rina(workspace)
     Delivery.objects.all().delete()
 
-    tell(address, "contact_created__new")
+    calls = [tell(address, "contact_created__new", name=name) for name in ("R. there", "R. again")]
 
-    assert workspace.personas.count() == 1
+    assert workspace.personas.get().name == "Rina Hartono"
     assert Link.objects.values_list("persona_id", "remote_id").get() == (rina.pk, "161")
+    assert [call.outcome for call in calls] == ["done", "ignored"]
+    assert not Delivery.objects.exists()
 
 
 def test_change_there_is_taken_over_and_not_sent_back(address: str, rina: Persona) -> None:
