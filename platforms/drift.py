@@ -206,7 +206,7 @@ def settle_drift(link: Link, *, fields: Sequence[str]) -> None:
     link.drifted_fields = [field for field in link.drifted_fields if field not in fields]
     if not link.drifted_fields:
         link.drifted_at = None
-    link.save(update_fields=["drifted_fields", "drifted_at"])
+    _store(link, "drifted_fields", "drifted_at")
 
 
 # ------------------------------------------------------------------------------------------------ comparing
@@ -318,7 +318,12 @@ def _note(found: Comparison, *, at: datetime) -> None:
     elif found.trouble is None and not found.is_on_its_way:
         link.drifted_at = link.drifted_at or at
         link.drifted_fields = [difference.field for difference in found.differences]
-    link.save(update_fields=["checked_at", "unread_because", "verified_at", "drifted_at", "drifted_fields"])
+    _store(link, "checked_at", "unread_because", "verified_at", "drifted_at", "drifted_fields")
+
+
+def _store(link: Link, *fields: str) -> None:
+    """Unlike `save`, it bears that the link was taken away meanwhile."""
+    Link.objects.filter(pk=link.pk).update(**{field: getattr(link, field) for field in fields})
 
 
 # ------------------------------------------------------------------------------------------------ taking over

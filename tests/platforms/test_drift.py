@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from accounts.models import Workspace
 from delivery.models import Delivery, Destination
@@ -13,7 +14,7 @@ from personas.models import AttributeDefinition, Origin, Persona, PersonaChange
 from personas.services import PersonaDraft, VersionConflict, update_persona
 from platforms import checking
 from platforms.chative.server.mapping import uuid_of
-from platforms.checking import check_batch, is_night
+from platforms.checking import Batch, check_batch, check_links, is_night
 from platforms.drift import Comparison, NothingChosen, NotLinked, compare, push_ours, take_theirs
 from platforms.encryption import seal
 from platforms.models import Connection, Link
@@ -258,7 +259,7 @@ def test_records_are_checked_once_a_night(linked: Any, remote: Remote) -> None:
 
     first, second = check_batch(connection, now=AT), check_batch(connection, now=AT + timedelta(hours=1))
 
-    assert (first, second) == (1, 0)
+    assert (first, second) == (Batch(1, is_over=True), Batch(0, is_over=True))
     assert (link_of(connection).checked_at, link_of(connection).drifted_fields) == (AT, ["name"])
 
 
@@ -274,7 +275,7 @@ def test_check_keeps_within_the_rate_and_leaves_half_of_it_to_deliveries(linked:
     read = check_batch(connection, now=AT)
 
     destination = Destination.objects.get(pk=connection.destination_id)
-    assert (read, destination.level) == (4, 4.0)
+    assert (read, destination.level) == (Batch(4, is_over=False), 4.0)
     assert Link.objects.filter(checked_at=AT).count() == 4
 
 
@@ -282,10 +283,10 @@ def test_nothing_is_read_while_the_connection_is_off(linked: Any) -> None:
     connection = linked("raven")
     Destination.objects.filter(pk=connection.destination_id).update(is_on=False)
 
-    assert check_batch(connection, now=AT) == 0
+    assert check_batch(connection, now=AT) == Batch(0, is_over=False)
 
     Destination.objects.filter(pk=connection.destination_id).update(is_on=True)
-    assert check_batch(connection, now=AT) == 1
+    assert check_batch(connection, now=AT) == Batch(1, is_over=True)
 
 
 def test_platform_that_lets_nobody_in_is_asked_once(linked: Any, workspace: Workspace) -> None:
@@ -297,7 +298,7 @@ def test_platform_that_lets_nobody_in_is_asked_once(linked: Any, workspace: Work
 
     read = check_batch(connection, now=AT)
 
-    assert read == 1
+    assert read == Batch(1, is_over=True)
     assert Link.objects.exclude(unread_because="").count() == 1
 
 
@@ -308,6 +309,17 @@ def test_night_is_that_of_the_workspace(linked: Any) -> None:
 
     assert hours == [18, 19, 20, 21]
     assert len(hours) == len(checking.NIGHT)
+
+
+@pytest.mark.parametrize(("utc", "is_read"), [(9, False), (19, True)])
+def test_task_reads_at_night_all_that_is_due(linked: Any, remote: Remote, utc: int, *, is_read: bool) -> None:
+    connection = linked("raven")
+    change_there(remote, name="Rina H.")
+
+    with time_machine.travel(datetime(2026, 11, 21, utc, tzinfo=UTC)):
+        check_links.func()
+
+    assert (link_of(connection).drifted_fields == ["name"]) is is_read
 
 
 def add_other(workspace: Workspace, number: int) -> Persona:
