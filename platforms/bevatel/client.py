@@ -265,6 +265,8 @@ class Bevatel(Platform):
 
 def _body(values: Mapping[str, Any]) -> dict[str, Any]:
     body = {name: value for name, value in values.items() if "." not in name}
+    # As published, these are texts. An empty identifier would be taken for that of everybody else who has none.
+    body |= {name: "" for name in ("email", "phone_number") if name in body and body[name] is None}
     if custom := {name.partition(".")[2]: value for name, value in values.items() if "." in name}:
         body["custom_attributes"] = custom
     return body

@@ -352,7 +352,7 @@ def test_new_contact_there_who_is_known_here_is_linked_and_nothing_of_either_cha
     rina = add_rina(workspace)
     Delivery.objects.all().delete()
 
-    calls = [tell(address, "contact_created__new", name=name) for name in ("R. there", "R. again")]
+    calls = [tell(address, "contact_created__new", phone_number=number) for number in ("+6281200000101", "+1")]
 
     assert workspace.personas.get().name == "Rina Hartono"
     assert Link.objects.values_list("persona_id", "remote_id").get() == (rina.pk, "161")

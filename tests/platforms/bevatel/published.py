@@ -21,6 +21,11 @@ def operation(name: str) -> dict[str, Any]:
     return found
 
 
+def operations() -> list[str]:
+    """The names of all that stand there."""
+    return list(_DOCUMENT["operations"])
+
+
 def component(name: str) -> dict[str, Any]:
     found: dict[str, Any] = _DOCUMENT["schemas"][name]
     return found
