@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts import log_context
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Action
 
@@ -30,7 +31,9 @@ def current_workspace(request: HttpRequest) -> Workspace | None:
         seen = Workspace.objects.of(request.user)
         chosen = request.session.get(_SESSION_KEY)
         workspace = seen.filter(pk=chosen).first() if chosen else None
-        request._current_workspace = workspace or seen.order_by("id").first()  # type: ignore[attr-defined]
+        workspace = workspace or seen.order_by("id").first()
+        request._current_workspace = workspace  # type: ignore[attr-defined]
+        log_context.note(user_id=request.user.pk, workspace_id=workspace.pk if workspace else None)
     found: Workspace | None = request._current_workspace  # type: ignore[attr-defined]
     return found
 

@@ -9,6 +9,7 @@ import msgspec
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from accounts import log_context
 from delivery import breaker
 from delivery.carriers import Outcome, Parcel, Temporary, Unknown, carrier_of
 from delivery.claims import Claim
@@ -56,7 +57,8 @@ class Carrying:
                 self._unsettled.append(Result(delivery, None))
                 continue
             is_repeatable = self.carrier.is_repeatable(delivery)
-            outcome = self._carry(delivery, is_repeatable=is_repeatable)
+            with log_context.noting(**_named(delivery)):
+                outcome = self._carry(delivery, is_repeatable=is_repeatable)
             tried += 1
             if isinstance(outcome, Temporary):
                 held_lanes.add(delivery.lane)
@@ -123,6 +125,16 @@ class Carrying:
                 log.exception("What became of %d deliveries could not be stored yet.", len(results))
                 connection.close()
                 sleep(STORE_AGAIN_AFTER.total_seconds())
+
+
+def _named(delivery: Delivery) -> dict[str, str | int | None]:
+    """How the log names it: by the call that it came from, if it came from one."""
+    return {
+        "request_id": delivery.request_id or None,
+        "workspace_id": delivery.workspace_id,
+        "destination_id": delivery.destination_id,
+        "delivery_id": delivery.pk,
+    }
 
 
 def _of_a_fault(error: Exception, parcel: Parcel) -> Outcome:

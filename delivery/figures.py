@@ -17,14 +17,16 @@ _OPEN = "delivery.state IN ('waiting', 'sending', 'refused', 'unknown')"
 _OLDEST = Statement(f"""
     SELECT id, since FROM delivery_delivery delivery WHERE workspace_id = %s AND {_OPEN} ORDER BY since LIMIT 1
 """)  # noqa: S608 - nothing of a caller's is in the text
-_OLDEST_OF_EACH = Statement(f"""
+_OLDEST_THERE = f"""
     SELECT destination.id, oldest.id, oldest.since
       FROM delivery_destination destination JOIN delivery_delivery oldest ON oldest.id = (
         SELECT delivery.id FROM delivery_delivery delivery
          WHERE delivery.destination_id = destination.id AND {_OPEN} ORDER BY delivery.since LIMIT 1
       )
-     WHERE destination.workspace_id = %s AND destination.removed_at IS NULL
-""")  # noqa: S608 - as above
+     WHERE destination.removed_at IS NULL
+"""  # noqa: S608 - as above
+_OLDEST_OF_EACH = Statement(f"{_OLDEST_THERE} AND destination.workspace_id = %s")
+_OLDEST_OF_THE_FIRST = Statement(f"{_OLDEST_THERE} AND destination.id <= %s")
 _REASONS = Statement("""
     SELECT code, MAX(problem), COUNT(*) FROM (
         SELECT code, problem FROM delivery_delivery WHERE destination_id = %s AND state = 'refused' LIMIT %s
@@ -97,6 +99,12 @@ def by_destination(*, workspace_id: int, now: datetime) -> list[DestinationFigur
     totals = books.totals(BookEntry.objects.filter(destination__in=destinations))
     oldest = {of: Oldest(pk, _age(since, now)) for of, pk, since in _OLDEST_OF_EACH.rows(workspace_id)}
     return [_figures(each, totals.get(each.pk, {}), oldest.get(each.pk), now=now) for each in destinations]
+
+
+def oldest_of_first(*, up_to_destination_id: int, now: datetime) -> dict[int, Oldest]:
+    """By destination of any workspace, up to that one; those where everything has arrived are left out."""
+    rows = _OLDEST_OF_THE_FIRST.rows(up_to_destination_id)
+    return {of: Oldest(pk, _age(since, now)) for of, pk, since in rows}
 
 
 def reasons(*, destination_id: int) -> list[Reason]:

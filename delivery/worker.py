@@ -12,6 +12,7 @@ from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 from django_tasks_db.utils import exclusive_transaction
 
+from accounts import log_context
 from delivery.schedule import enqueue_due
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ class Worker(db_worker.Worker):
             if row is not None:
                 row.claim(self.worker_id)
         if row is not None:
-            self.run_task(row)
+            with log_context.noting(task=row.task_path, task_id=str(row.pk)):
+                self.run_task(row)
         return row is not None
 
     def _sleep(self, seconds: float) -> None:

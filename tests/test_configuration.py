@@ -72,9 +72,13 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
         "EMAIL_URL": "smtp+tls://me:pass@mail.example.org:587",
         "DEFAULT_REQUESTS_PER_MINUTE": "7",
         "REQUEST_LOG_DAYS": "8",
+        "OUTBOX_THREADS": "9",
+        "OUTBOX_AGE_LIMIT_MINUTES": "10",
         "DEMO_ADMIN_USERNAME": "chief",
         "DEMO_ADMIN_PASSWORD": "vako-limu-beda-runi",
         "LOG_LEVEL": "WARNING",
+        "LOG_FORMAT": "json",
+        "METRICS_TOKEN": "mQ2v9XcT5bN8kL1zR4yW",
     }
     for name, value in values.items():
         (tmp_path / name).write_text(f"{value}\n")
@@ -83,7 +87,9 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
         " s.SECRET_KEY, s.TOKEN_PEPPERS, s.ENCRYPTION_KEYS, s.BASE_URL, s.BIND_ADDRESS, s.PORT, s.ALLOWED_HOSTS,"
         " s.TRUSTED_PROXY_COUNT, s.ALLOWED_PRIVATE_ADDRESSES,"
         " d['PASSWORD'], d['NAME'], d['PORT'], s.EMAIL_HOST, s.DEFAULT_REQUESTS_PER_MINUTE, s.REQUEST_LOG_DAYS,"
-        " s.DEMO_ADMIN_USERNAME, s.DEMO_ADMIN_PASSWORD, s.LOGGING['root']['level']]))"
+        " s.OUTBOX_THREADS, s.OUTBOX_AGE_LIMIT.total_seconds(), s.DEMO_ADMIN_USERNAME,"
+        " s.DEMO_ADMIN_PASSWORD, s.LOGGING['root']['level'],"
+        " s.LOGGING['handlers']['console']['formatter'], s.METRICS_TOKEN]))"
     )
 
     shown = python("-c", show, environment={f"{name}_FILE": str(tmp_path / name) for name in values}, cwd=project)
@@ -93,7 +99,8 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
     assert json.loads(shown.stdout) == [
         False, PRODUCTION["SECRET_KEY"], {"1": "eR8kW2mZ5tQ0xJ7vB4nL9cY1hP6sD3gF"}, [PRODUCTION["ENCRYPTION_KEYS"]],
         "https://raven.example.org", "192.0.2.1", 8123, ["raven.example.org", "localhost"], 2, ["10.0.0.5:3000"],
-        "pass", "raven", 5433, "mail.example.org", 7, 8, "chief", "vako-limu-beda-runi", "WARNING",
+        "pass", "raven", 5433, "mail.example.org", 7, 8, 9, 600.0, "chief", "vako-limu-beda-runi", "WARNING",
+        "json", "mQ2v9XcT5bN8kL1zR4yW",
     ]  # fmt: skip
 
 
@@ -126,6 +133,8 @@ def test_a_production_server_passes_the_deployment_check(project: Path) -> None:
         ("check", "ENCRYPTION_KEYS", "insecure-encryption-key-for-debug-and-tests-only", "ENCRYPTION_KEYS is not set."),
         ("check", "ENCRYPTION_KEYS", "short", "ENCRYPTION_KEYS must be"),
         ("check", "BASE_URL", "raven.example.org", "BASE_URL must look like"),
+        ("check", "METRICS_TOKEN", "short", "METRICS_TOKEN must be 20 or more"),
+        ("check", "LOG_FORMAT", "xml", "LOG_FORMAT must be line or json"),
     ],
 )
 def test_a_half_configured_server_says_so_in_one_line(

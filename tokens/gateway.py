@@ -26,6 +26,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts import log_context
 from accounts.client import client_address
 from raven_admin.errors import RavenError
 from raven_admin.statements import one_transaction
@@ -238,12 +239,15 @@ class GatewayView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Every check that does not depend on the endpoint's own rules."""
         call = self.call = _receive(request._request)
+        log_context.begin(request_id=call.caller.request_id)
         if unreachable := _transport_refusal(request._request):
             self._take_from_bucket(f"address:{call.caller.address}", settings.DEFAULT_REQUESTS_PER_MINUTE)
             raise unreachable
         shown = credentials.read(self.dialect.credential(request._request), now=call.now)
         call.credential = shown.credential
         call.claimed_token_id, call.claimed_workspace_id = shown.claimed_token_id, shown.claimed_workspace_id
+        if shown.credential is not None:
+            log_context.note(workspace_id=shown.credential.workspace_id, token_id=shown.credential.owner_id)
         if shown.refusal is not None:
             self._take_from_bucket(f"address:{call.caller.address}", settings.DEFAULT_REQUESTS_PER_MINUTE)
             raise shown.refusal

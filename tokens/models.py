@@ -325,6 +325,23 @@ class UsageProgress(models.Model):
         return str(self.last_entry_id)
 
 
+class CallCount(models.Model):
+    """How many calls of one kind there were since counting began, and their time; see `tokens.measures`."""
+
+    status = models.PositiveSmallIntegerField()
+    code = models.CharField(max_length=40, blank=True)
+    bound_ms = models.PositiveIntegerField()
+    """They took no longer than this, and longer than the bound before; 0: longer than the last bound."""
+    calls = models.PositiveBigIntegerField(default=0)
+    milliseconds = models.FloatField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["status", "code", "bound_ms"], name="callcount_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code} ≤ {self.bound_ms} ms: {self.calls}"
+
+
 class RateBucket(models.Model):
     """A token bucket: how many calls are left for a token or an address."""
 

@@ -14,6 +14,7 @@ from django.db.models import Count, F, Max, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from tokens import measures
 from tokens.among import Among
 from tokens.models import USAGE_DAYS, RequestLogEntry, Token, UsageCount, UsageProgress
 
@@ -99,6 +100,7 @@ def roll_up(*, now: datetime) -> int:
         count, is_new = UsageCount.objects.get_or_create(**kind, defaults={"calls": calls, "last_at": last_at})
         if not is_new:
             UsageCount.objects.filter(pk=count.pk).update(calls=F("calls") + calls, last_at=max(count.last_at, last_at))
+    measures.count(stretch.filter(pk__lte=last))
     UsageProgress.objects.update(last_entry_id=last)
     return sum(row[5] for row in rows)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from accounts import log_context
 from delivery.sender import Sender
 from delivery.worker import Worker
 
@@ -24,6 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         worker, sender = Worker(), Sender()
+        log_context.name_process(worker=worker.worker_id)
 
         def stop(*_: Any) -> None:
             worker.stop()
