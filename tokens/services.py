@@ -327,29 +327,6 @@ def derive_token(
     return IssuedToken(token, secret)
 
 
-def describe_token(*, token_id: int, at: datetime) -> dict[str, Any]:
-    """What a program may know about its own token, as JSON values; moments as ISO 8601 in UTC or None."""
-    token = Token.objects.select_related("workspace", "topic_anchor", "user_alias").get(pk=token_id)
-    keys = token.ability_keys
-    return {
-        "name": token.name,
-        "token": token.masked,
-        "status": str(token.status_at(at)),
-        "workspace": {
-            "name": token.workspace.name,
-            "slug": token.workspace.slug,
-            "account": token.workspace.account_number,
-        },
-        "abilities": [ability.key for ability in ABILITIES if ability.key in keys],
-        "activates_at": _text(token.activates_at) or None,
-        "expires_at": _text(token.expires_at) or None,
-        "topic_anchor": token.topic_anchor.name if token.topic_anchor else None,
-        "user_alias": token.user_alias.username if token.user_alias else None,
-        "source_networks": token.source_networks,
-        "requests_per_minute": token.requests_per_minute or settings.DEFAULT_REQUESTS_PER_MINUTE,
-    }
-
-
 def check_networks(texts: Iterable[str]) -> tuple[str, ...]:
     """The networks in their usual notation, each once, in order. Raises NetworkInvalid."""
     networks: dict[str, None] = {}

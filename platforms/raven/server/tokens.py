@@ -20,6 +20,7 @@ from platforms.paging import page_after
 from platforms.raven.server import wire
 from platforms.raven.server.common import listed, said
 from raven_admin.errors import RavenError
+from tokens.describing import describe
 from tokens.gateway import Answer, Call, Endpoint
 from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn, beginning_for, check_not_beyond
 from tokens.models import Token
@@ -45,7 +46,6 @@ from tokens.services import (
     configure_token,
     delete_token,
     derive_token,
-    describe_token,
     issue_token,
     revoke_token,
     rotate_token,
@@ -59,7 +59,7 @@ _CONFIGURATION_REFUSALS: tuple[type[RavenError], ...] = (
 
 
 def token_self(call: Call) -> Answer:
-    return said(describe_token(token_id=call.token.token_id, at=call.now), "Token Read Successfully")
+    return said(describe(call.token, at=call.now), "Token Read Successfully")
 
 
 def token_derive(call: Call, body: wire.TokenDerive) -> Answer:

@@ -62,6 +62,53 @@ def _issued(workspace: Workspace, name: str, abilities: set[str]) -> IssuedToken
     return issue_token(workspace=workspace, configuration=configuration, by=COMMAND_LINE)
 
 
+# ---------------------------------------- token:self
+
+
+def test_a_token_reads_what_it_is_and_may_do(
+    call: Api, token: Token, sender: User, django_assert_max_num_queries: Any, clock: time_machine.Traveller
+) -> None:
+    anchor = Topic.objects.create(workspace=token.workspace, type="mass", name="News")
+    Token.objects.filter(pk=token.pk).update(
+        name="Checkout", topic_anchor=anchor, user_alias=sender, expires_at=NOW + timedelta(days=30),
+        source_networks=["127.0.0.0/8"], requests_per_minute=90, last_used_at=NOW,
+    )  # fmt: skip
+    TokenAbility.objects.filter(token=token).exclude(key__in=["message_send", "topic_add"]).delete()
+
+    with django_assert_max_num_queries(6):  # the token, its bucket, a savepoint's two, what it says, the log
+        answer = call("token:self")
+
+    assert answer.json()["data"] == {
+        "name": "Checkout",
+        "token": token.masked,
+        "status": "expiring",
+        "workspace": {
+            "name": token.workspace.name,
+            "slug": token.workspace.slug,
+            "account": token.workspace.account_number,
+        },
+        "abilities": ["message_send", "topic_add"],
+        "activates_at": None,
+        "expires_at": "2026-12-21T09:30:00+00:00",
+        "topic_anchor": "News",
+        "user_alias": "your_username",
+        "source_networks": ["127.0.0.0/8"],
+        "requests_per_minute": 90,
+    }
+
+
+def test_a_temporary_token_reads_what_counts_for_it(call: Api, derive: Derive, token: Token, sender: User) -> None:
+    temporary = derive(ability=["persona_read", "message_send"])
+    Token.objects.filter(pk=token.pk).update(user_alias=sender, requests_per_minute=90)
+    TokenAbility.objects.filter(token=token, key="persona_read").delete()
+
+    data = call("token:self", token=temporary).json()["data"]
+
+    assert (data["abilities"], data["user_alias"], data["requests_per_minute"]) == (
+        ["message_send"], "your_username", 90,
+    )  # fmt: skip
+
+
 # ---------------------------------------- token:derive
 
 
