@@ -60,7 +60,7 @@ from tokens.secrets import mask_hidden_tokens, mask_tokens
 logger = logging.getLogger(__name__)
 _DATABASE_IS_BACK_S = 5
 """After so many seconds a call may try again that found the database locked or gone."""
-_VERSION_TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
+_VERSION_TAG = re.compile(r'(?:W/)?"([0-9]{1,9})"|([0-9]{1,9})')
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
 
@@ -187,7 +187,7 @@ class Call:
         found = _VERSION_TAG.fullmatch(given)
         if found is None:
             raise IfMatchInvalid
-        return int(found[1])
+        return int(found[1] or found[2])
 
     def require(self, key: str) -> None:
         """Raises AbilityMissing unless the token has the ability `key`."""

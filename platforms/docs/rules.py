@@ -81,7 +81,7 @@ IF_MATCH: Schema = {
     "in": "header",
     "required": False,
     "description": "The version that you read, in quotes, or `*` for whichever there is. Another one there now is 412.",
-    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"?[0-9]{1,9}"?)$'},
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[0-9]{1,9}"|[0-9]{1,9})$'},
 }
 
 

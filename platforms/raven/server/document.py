@@ -113,7 +113,7 @@ def _links(member: str, parameter: str, *operations: str) -> dict[str, Schema]:
 
 
 _VERSIONED = {endpoint.handle.__name__ for endpoint in ENDPOINTS if endpoint.if_match}
-_TOKEN_OPERATIONS = ("token_read", "token_configure", "token_rotate", "token_delete")
+_TOKEN_OPERATIONS = ("token_read", "token_configure", "token_rotate", "token_revoke", "token_delete")
 
 DOCUMENT = Document(
     name="raven",

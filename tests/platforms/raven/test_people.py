@@ -312,6 +312,17 @@ def test_a_change_of_a_version_that_is_gone_is_412(
     assert (current.status_code, current["ETag"], any_version["ETag"]) == (200, '"4"', '"5"')
 
 
+@pytest.mark.parametrize(
+    ("tag", "status"), [('"3"', 200), ('W/"3"', 200), ("3", 200), ('"3', 400), ('3"', 400), ("W/3", 400), ("³", 400)]
+)
+def test_a_version_stands_in_both_its_quotes_or_in_none(call: Api, peter: Persona, tag: str, status: int) -> None:
+    Persona.objects.filter(pk=peter.pk).update(version=3)
+
+    answer = call("persona:update", {"persona": peter.pk, "name": "New"}, **{"If-Match": tag})
+
+    assert answer.status_code == status
+
+
 @pytest.mark.parametrize(("operation", "body"), CHANGES, ids=ids)
 @pytest.mark.parametrize("persona", [0, -1, 2**63, 2**70, 1e400, "1", None, True, 1.5])
 def test_what_is_no_id_is_refused(call: Api, fields: None, operation: str, body: dict[str, Any], persona: Any) -> None:
