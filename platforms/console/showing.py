@@ -19,6 +19,7 @@ from platforms.arrivals import Place, arrivals_of_persona, arrivals_of_token
 from tokens.models import Token
 
 _POLL_FAST_MS, _POLL_SLOWLY_MS = 700, 5000
+NOT_FOR_ITS_VALUES = frozenset({"http_401", "http_402", "http_403", "address_refused", "secret_unreadable"})
 _FIELDS_OF_TOKENS = {
     "name": _("Name"), "ability": _("Abilities"), "is_on": _("Switched on"), "activates_at": _("Activation"),
     "expires_at": _("Expiration"), "topic_anchor": _("Topic anchor"), "user_alias": _("User aliases"),
@@ -33,6 +34,11 @@ class ShownDelivery:
     """Label of each field that it carries, and the id of the control that changes it ("" for none)."""
     url: str
     """Its page in the monitor."""
+
+    @property
+    def is_about_connection(self) -> bool:
+        """Whether it was refused for the connection's sake, so that another value would not help."""
+        return self.delivery.code in NOT_FOR_ITS_VALUES
 
     @property
     def is_due(self) -> bool:
@@ -140,6 +146,8 @@ def _is_label(field: str) -> bool:
 
 
 def _fields_of_token(delivery: Delivery) -> list[tuple[str, str]]:
+    if len(delivery.fields) >= len(_FIELDS_OF_TOKENS):
+        return [(gettext("The whole configuration"), "")]
     return [(str(_FIELDS_OF_TOKENS.get(field, field)), f"id_{field}") for field in delivery.fields]
 
 

@@ -136,6 +136,17 @@ def test_refused_says_why_and_leads_to_each_field_and_to_another_attempt(client:
     assert f'id="id_contact-{email.pk}-key"' in page
 
 
+def test_refused_for_the_credential_leads_to_the_connection(client: Client, rina: Persona, shop: Connection) -> None:
+    put(rina, "refused", code="http_401", problem="It does not accept the credential.")
+
+    answer = shown(client, rina)
+
+    assert (
+        f'<a href="{reverse("admin:platforms_connection_change", args=[shop.pk])}">Look at the connection</a>' in answer
+    )
+    assert "data-edit" not in answer
+
+
 def test_unknown_can_be_checked_or_sent_again(client: Client, rina: Persona) -> None:
     delivery = put(rina, "unknown", problem="Whether it arrived can't be known.")
 
@@ -276,6 +287,7 @@ def test_token_pages_show_where_the_configuration_arrived(pushed: Delivery, toke
         page = client.get(reverse(f"admin:tokens_token_{name}", args=[token.pk])).content.decode()
         assert "Second gateway" in page
         assert "There is no token there." in page
+        assert "The whole configuration" in page
     client.post(reverse("admin:platforms_token_deed", args=[token.pk, pushed.pk, "retry"]))
     pushed.refresh_from_db()
     assert pushed.state == "waiting"
