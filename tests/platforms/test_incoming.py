@@ -18,6 +18,7 @@ from personas.matching import ContactDraft
 from personas.models import AttributeDefinition, Persona, PersonaChange
 from personas.services import PersonaDraft, add_persona, update_persona
 from platforms.connections import ConnectionDraft, add_connection
+from platforms.following import follow_calls
 from platforms.models import Connection, Conversation, Link, ReceivedCall, SentMessage
 from platforms.receiving import (
     KEPT,
@@ -27,7 +28,7 @@ from platforms.receiving import (
     prune_received,
     set_signing_secret,
 )
-from platforms.tasks import follow_calls, follow_left_calls
+from platforms.tasks import follow_left_calls
 from tests.console.conftest import make_message
 from tests.platforms.connecting import BY_TEST, add_rina
 
