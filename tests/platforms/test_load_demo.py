@@ -9,8 +9,12 @@ from django.core.management import CommandError, call_command
 from accounts.models import Membership, User, Workspace
 from delivery.models import Delivery
 from messaging.models import Message, Topic
+from messaging.templates import fill_template
 from personas.models import Contact, Persona
+from platforms.bevatel.server.wire import ContactCreate
+from platforms.docs.catalogue import DOCUMENTS
 from platforms.models import Connection, Link
+from platforms.raven.server.wire import TemplateSend
 from tokens.models import RequestLogEntry, Token
 
 PASSWORD = "vako-limu-beda-runi"
@@ -50,6 +54,27 @@ def test_the_demo_is_two_workspaces_people_topics_and_personas() -> None:
     }
     assert set(Topic.objects.values_list("workspace__slug", "type")) == {("demo", "mass")}
     assert (Topic.objects.count(), Persona.objects.count(), Contact.objects.count()) == (3, 8, 12)
+
+
+def test_the_demo_has_what_the_examples_of_the_documents_send() -> None:
+    load()
+    given = DOCUMENTS["raven"].examples[TemplateSend]
+
+    text = fill_template(
+        workspace_id=Workspace.objects.get(slug="demo").pk,
+        name=given["template"],
+        language=given["language"],
+        parameters=given["parameter"],
+    )
+
+    assert text == "Hello Rina, your order 1001 is on its way."
+
+
+def test_nobody_in_the_demo_has_the_addresses_of_the_example_that_makes_a_contact() -> None:
+    load()
+    given = DOCUMENTS["bevatel"].examples[ContactCreate]
+
+    assert not Contact.objects.filter(normalized__in=[given["email"], given["phone_number"]]).exists()
 
 
 def test_the_demo_is_connected_to_the_sandbox_in_every_dialect() -> None:

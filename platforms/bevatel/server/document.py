@@ -105,9 +105,9 @@ _CONVERSATION = wire.ConversationData(
 _EXAMPLES: dict[Any, Any] = {
     wire.ContactCreate: {
         "inbox_id": _ACCOUNT,
-        "name": "Rina Hartono",
-        "email": "rina@example.org",
-        "phone_number": "+6281200000101",
+        "name": "Wati Kusuma",
+        "email": "wati@example.org",
+        "phone_number": "+6281200000105",
         "custom_attributes": {"city": "Bandung"},
     },
     wire.ContactUpdate: {"name": "Rina Wulandari", "custom_attributes": {"city": "Jakarta"}},

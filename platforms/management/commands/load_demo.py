@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
-from messaging.models import Topic, TopicType
+from messaging.models import Template, Topic, TopicType
 from personas.definitions import add_attribute
 from personas.history import Cause
 from personas.matching import ContactDraft
@@ -40,6 +40,8 @@ ATTRIBUTES = (
     ("city", "City", "text", "Where the person lives"),
     ("customer_since", "Customer since", "date", ""),
 )
+# The examples of the API documents send it.
+TEMPLATE = {"name": "order_shipped", "language": "en", "body": "Hello {{1}}, your order {{2}} is on its way."}
 PERSONAS = (
     (
         "Rina Hartono",
@@ -99,6 +101,7 @@ class Command(BaseCommand):
             Membership.objects.get_or_create(workspace=demo, user=user, defaults={"role": role})
         for name in MASS_TOPICS:
             Topic.objects.create(workspace=demo, type=TopicType.MASS, name=name)
+        Template.objects.create(workspace=demo, **TEMPLATE)
         cause = Cause(origin=Origin.SYSTEM, actor_label="demo", at=timezone.now())
         for name, *contacts in PERSONAS:
             add_persona(workspace=demo, draft=PersonaDraft(name=name), contacts=contacts, cause=cause)
