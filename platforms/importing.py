@@ -32,7 +32,8 @@ from platforms.registry import platform_of
 from platforms.targets import target_of
 from raven_admin.errors import RavenError
 
-TRIES = 4
+WAITS_S = (2.0, 4.0, 8.0)
+"""Before a page is asked for again, at least."""
 LONGEST_WAIT_S = 20.0
 UNKNOWN_SHOWN = 20
 _RECORD = "record"
@@ -136,16 +137,16 @@ Record = tuple[str, Fields]
 
 def _read_page(platform: Platform, job: Job, *, after: str) -> Ended:
     """Raises ListingRefused."""
-    for attempt in range(1, TRIES + 1):
+    for wait_s in (*WAITS_S, None):
         plan = platform.listing(job, after=after)
         ended = run(plan, platform=platform, job=job, idempotency_key="", send=send_plainly)
         if ended.trouble is None and ended.last is not None:
             return ended
         trouble = ended.trouble
         asked = trouble.retry_after.total_seconds() if isinstance(trouble, Temporary) and trouble.retry_after else 0.0
-        if not isinstance(trouble, Temporary) or attempt == TRIES or asked > LONGEST_WAIT_S:
+        if not isinstance(trouble, Temporary) or wait_s is None or asked > LONGEST_WAIT_S:
             break
-        time.sleep(max(asked, 2.0**attempt))
+        time.sleep(max(asked, wait_s))
     raise ListingRefused(trouble.reason if trouble else _("there was no answer."))
 
 

@@ -12,6 +12,7 @@ from personas.matching import ContactDraft
 from personas.models import AttributeDefinition, Operation, OperationRow, Persona, PersonaChange
 from personas.operations import begin_operation, start_operation, undo_operation
 from personas.services import PersonaDraft, add_persona, delete_persona
+from platforms import importing
 from platforms.importing import ListingRefused, begin_import
 from platforms.models import Connection, Link
 from tests.personas.operating import work_off
@@ -232,6 +233,19 @@ def test_list_that_cannot_be_read_fails_with_the_reason(
     assert operation.state == Operation.State.FAILED
     assert "could not be read" in operation.problem
     assert "does not accept the credential" in operation.problem
+
+
+def test_list_of_a_server_that_is_away_is_asked_for_again_and_then_given_up(
+    workspace: Workspace, remote: Remote, settings: Any, admin_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "WAITS_S", (0.0, 0.0))
+    settings.ALLOWED_PRIVATE_ADDRESSES = ["127.0.0.1:9"]
+    connection = connect(workspace, remote, "http://127.0.0.1:9", "chative")
+
+    operation = previewed(connection, admin_user)
+
+    assert (operation.state, operation.counts) == (Operation.State.FAILED, {})
+    assert "Nothing listens there" in operation.problem
 
 
 def test_connection_that_was_removed_meanwhile_ends_it(
