@@ -278,10 +278,10 @@ class GatewayView(APIView):
             called = b"\n".join([call.caller.method.encode(), call.caller.path.encode(), call.caller.body])
             call.claim = idempotency.claim(token_id=call.token.token_id, key=key, call=called, now=call.now)
             if call.claim.replay is not None:
-                status, body = call.claim.replay
-                call.claim = None
-                self._log(status=status, code="", body=body.encode())
-                return _response(status, body.encode(), {"Idempotent-Replayed": "true"})
+                replay, call.claim = call.claim.replay, None
+                self._log(status=replay.status, code="", body=replay.body.encode())
+                etag = {"ETag": replay.etag} if replay.etag else {}
+                return _response(replay.status, replay.body.encode(), {"Idempotent-Replayed": "true", **etag})
         if endpoint.body is not None and endpoint.may_lack_body and not call.caller.body:
             kwargs["body"] = endpoint.body()
         elif endpoint.body is not None:
@@ -294,7 +294,7 @@ class GatewayView(APIView):
             self._log(status=done.status, code="", body=body_bytes)
             if call.claim is not None:
                 kept = mask_tokens(body_bytes.decode()) if done.is_secret else body_bytes.decode()
-                idempotency.finish(call.claim, status=done.status, body=kept)
+                idempotency.finish(call.claim, status=done.status, body=kept, etag=done.headers.get("ETag", ""))
         if done.stream is not None:
             return StreamingHttpResponse(done.stream, status=done.status, headers=dict(done.headers))
         return _response(done.status, body_bytes, done.headers)

@@ -30,11 +30,22 @@ _CLAIM = Statement(
     ),
 )
 _FINISH = Statement("""
-    UPDATE tokens_idempotencykey SET status = %s, body = %s
+    UPDATE tokens_idempotencykey SET status = %s, body = %s, etag = %s
      WHERE token_id = %s AND key = %s AND claimed_at = %s AND status IS NULL RETURNING id
 """)
 _ABANDONED_AFTER = timedelta(seconds=60)
 """A claim this old without an answer belongs to a process that died; the next call takes it over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The answer that a call under a key got."""
+
+    status: int
+    body: str
+    """JSON."""
+    etag: str
+    """Empty: it had none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +55,7 @@ class Claim:
     token_id: int
     key: str
     claimed_at: datetime
-    replay: tuple[int, str] | None = None
-    """HTTP status and JSON body."""
+    replay: Replay | None = None
 
 
 def claim(*, token_id: int, key: str, call: bytes, now: datetime) -> Claim:
@@ -67,9 +77,9 @@ def claim(*, token_id: int, key: str, call: bytes, now: datetime) -> Claim:
     return _existing(found, fingerprint=fingerprint, now=now)
 
 
-def finish(claim: Claim, *, status: int, body: str) -> None:
+def finish(claim: Claim, *, status: int, body: str, etag: str) -> None:
     """The answer is stored, in the caller's transaction. Raises IdempotencyKeyInFlight when the claim was lost."""
-    if not _FINISH.row(status, body, claim.token_id, claim.key, claim.claimed_at):
+    if not _FINISH.row(status, body, etag, claim.token_id, claim.key, claim.claimed_at):
         raise IdempotencyKeyInFlight
 
 
@@ -82,7 +92,7 @@ def _existing(found: IdempotencyKey, *, fingerprint: str, now: datetime) -> Clai
     is_over = now - found.claimed_at >= (KEPT if found.status is not None else _ABANDONED_AFTER)
     if is_over:
         taken = IdempotencyKey.objects.filter(pk=found.pk, claimed_at=found.claimed_at, status=found.status).update(
-            fingerprint=fingerprint, claimed_at=now, status=None, body=""
+            fingerprint=fingerprint, claimed_at=now, status=None, body="", etag=""
         )
         if not taken:
             raise IdempotencyKeyInFlight
@@ -91,7 +101,7 @@ def _existing(found: IdempotencyKey, *, fingerprint: str, now: datetime) -> Clai
         raise IdempotencyKeyReused
     if found.status is None:
         raise IdempotencyKeyInFlight
-    return Claim(found.token_id, found.key, found.claimed_at, replay=(found.status, found.body))
+    return Claim(found.token_id, found.key, found.claimed_at, Replay(found.status, found.body, found.etag))
 
 
 def _held(claim: Claim) -> QuerySet[IdempotencyKey]:

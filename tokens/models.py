@@ -364,6 +364,7 @@ class IdempotencyKey(models.Model):
     claimed_at = models.DateTimeField(db_index=True)
     status = models.PositiveSmallIntegerField(null=True)
     body = models.TextField(blank=True)
+    etag = models.CharField(max_length=20, blank=True, db_default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["token", "key"], name="idempotencykey_unique")]

@@ -390,6 +390,16 @@ def test_a_key_sent_again_replays_the_answer(call: Api, body: dict[str, Any]) ->
     assert Message.objects.count() == 1
 
 
+def test_a_replay_has_the_version_of_the_first_answer(call: Api) -> None:
+    made = call("persona:add", {"name": "Peter"}, **{"Idempotency-Key": "peter"})
+    call("persona:update", {"persona": made.json()["data"]["id"], "name": "Peter Parker"})
+
+    again = call("persona:add", {"name": "Peter"}, **{"Idempotency-Key": "peter"})
+
+    assert (again["Idempotent-Replayed"], again.content) == ("true", made.content)
+    assert (made["ETag"], again["ETag"]) == ('"1"', '"1"')
+
+
 def test_a_key_with_another_body_is_422(call: Api, body: dict[str, Any]) -> None:
     call("message:send", body, **{"Idempotency-Key": "order-17"})
 
