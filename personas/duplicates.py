@@ -35,6 +35,8 @@ _TAIL_DIGITS = 8
 _MIN_DIGITS = 7
 _MIN_HANDLE = 4
 _MIN_VALUE = 4
+_SAY_LITTLE = (AttributeType.BOOLEAN, AttributeType.DATE)
+"""Some of those who became customers on one day are always named nearly alike."""
 _KEY_LENGTH = 100
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})
 _DIGITS_ONLY = re.compile(r"[\d\s().+/-]+")
@@ -253,7 +255,7 @@ def _sharing_keys(workspace: Workspace, keys: Mapping[int, Mapping[str, str]]) -
 
 
 def _sharing_values(ids: Sequence[int]) -> _Shared:
-    values = AttributeValue.objects.filter(persona__in=ids).exclude(definition__type=AttributeType.BOOLEAN)
+    values = AttributeValue.objects.filter(persona__in=ids).exclude(definition__type__in=_SAY_LITTLE)
     having: dict[tuple[int, str, str], list[int]] = defaultdict(list)
     for value in values.select_related("definition").order_by("pk"):
         if len(value.value) >= _MIN_VALUE:

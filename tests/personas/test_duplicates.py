@@ -110,6 +110,16 @@ def test_near_name_makes_a_pair_only_with_something_shared(workspace: Workspace)
     assert details[1] == "Customer number: K-1234"
 
 
+def test_near_name_and_one_date_make_no_pair(workspace: Workspace) -> None:
+    for key, type in (("customer_since", "date"), ("number", "number")):
+        AttributeDefinition.objects.create(workspace=workspace, key=key, label=key, type=type)
+    _add(workspace, "Siti Wijaya", customer_since="2021-06-27")
+    _add(workspace, "Tri Wijaya", customer_since="2021-06-27", number=4711)
+    _add(workspace, "Tri Wijaja", number=4711)
+
+    assert _pairs(workspace) == [("Tri Wijaya", "Tri Wijaja", "near_name")]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "near"),
     [
