@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from delivery import books
 from delivery.carriers import DeliveryDraft, Occurrence, carrier_of
@@ -77,18 +79,30 @@ def forget_personas(*, persona_ids: Collection[int], at: datetime) -> None:
     What was still to be sent about them, or to them, is cancelled.
     """
     of_them = Delivery.objects.filter(persona_id__in=persona_ids).exclude(kind="persona.deleted", state=State.WAITING)
-    destinations = set(of_them.values_list("destination", flat=True))
+    _forget(of_them, code="persona_deleted", at=at)
+
+
+def forget_recipients(*, recipient_ids: QuerySet[Any, int], at: datetime) -> None:
+    """No delivery says any more what was written to these recipients; what was still to be sent is cancelled.
+
+    They are given as a query, because a thousand messages may have a million, and must still be there.
+    """
+    _forget(Delivery.objects.filter(recipient_id__in=recipient_ids), code="message_deleted", at=at)
+
+
+def _forget(deliveries: QuerySet[Delivery], *, code: str, at: datetime) -> None:
+    destinations = set(deliveries.values_list("destination", flat=True))
     if not destinations:
         return
     # Their rows first, as in a claim: none of these is sent meanwhile.
     list(Destination.objects.select_for_update(no_key=True).filter(pk__in=destinations).order_by("id"))
     tally: books.Tally = Counter()
-    to_cancel = of_them.filter(state__in=[State.WAITING, State.REFUSED, State.UNKNOWN])
+    to_cancel = deliveries.filter(state__in=[State.WAITING, State.REFUSED, State.UNKNOWN])
     for destination_id, state in to_cancel.values_list("destination", "state"):
         books.note_move(tally, destination_id, State(state), State.CANCELLED)
-    to_cancel.update(state=State.CANCELLED, code="persona_deleted", settled_at=at)
-    of_them.exclude(state=State.SENDING).update(payload={}, problem="")
-    Attempt.objects.filter(delivery__in=of_them).delete()
+    to_cancel.update(state=State.CANCELLED, code=code, settled_at=at)
+    deliveries.exclude(state=State.SENDING).update(payload={}, problem="")
+    Attempt.objects.filter(delivery__in=deliveries).delete()
     books.enter(tally)
 
 

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from django.db import transaction
+
 from accounts.models import Workspace
-from messaging.models import Message
+from delivery import outbox
+from messaging.models import Message, Recipient
 from raven_admin.errors import RavenError
 
 MIN_DAYS, MAX_DAYS = 1, 36_500
@@ -43,18 +46,21 @@ def count_older(*, workspace: Workspace, before: datetime) -> int:
 
 
 def prune_messages(*, at: datetime) -> int:
-    """Messages that are older than their workspace keeps them are gone; returns how many."""
+    """Messages that are older than their workspace keeps them are gone, from the outbox too; returns how many."""
     deleted = 0
     for workspace in Workspace.objects.exclude(message_retention_days=None).order_by("pk"):
-        deleted += _delete_older(workspace, before=at - timedelta(days=workspace.message_retention_days or MAX_DAYS))
+        deleted += _delete_older(workspace, days=workspace.message_retention_days or MAX_DAYS, at=at)
     return deleted
 
 
-def _delete_older(workspace: Workspace, *, before: datetime) -> int:
+def _delete_older(workspace: Workspace, *, days: int, at: datetime) -> int:
     """A batch is a transaction of its own: messages go on being sent in between."""
-    deleted = 0
+    before, deleted = at - timedelta(days=days), 0
     oldest = Message.objects.filter(workspace=workspace).order_by("pk").values_list("pk", "created_at")
     while old := [pk for pk, created_at in oldest[:_BATCH] if created_at < before]:
-        Message.objects.filter(pk__in=old).delete()
+        with transaction.atomic():
+            recipients = Recipient.objects.filter(message__in=old).order_by().values_list("pk", flat=True)
+            outbox.forget_recipients(recipient_ids=recipients, at=at)
+            Message.objects.filter(pk__in=old).delete()
         deleted += len(old)
     return deleted

@@ -11,6 +11,9 @@ from django.urls import reverse
 
 from accounts.models import User, Workspace
 from accounts.tasks import clear_sessions
+from delivery import books, outbox
+from delivery.carriers import DeliveryDraft, Occurrence
+from delivery.models import Attempt, Delivery, Destination
 from messaging import retention
 from messaging.models import Message, Recipient, Topic
 from messaging.retention import RetentionInvalid, count_older, prune_messages, set_retention
@@ -54,6 +57,31 @@ def test_older_messages_go_where_the_workspace_says_so_and_nowhere_else(
     assert len(_left(other_workspace)) == 10
     assert Recipient.objects.filter(message__workspace=workspace).count() == 3
     assert Persona.objects.count() == 2
+
+
+def test_outbox_forgets_what_pruned_messages_said(now: datetime, messages: None, workspace: Workspace) -> None:
+    destination = Destination.objects.create(workspace=workspace, name="Platform", kind="raven")
+    oldest, newest = (
+        Recipient.objects.filter(message__workspace=workspace).order_by(order)[0] for order in ("pk", "-pk")
+    )
+    occurrence = Occurrence(workspace_id=workspace.pk, kind="message.sent", subject_id=1, at=now)
+    payload = {"template": {"name": "hello", "values": ["Rina"]}}
+    for recipient in (oldest, newest):
+        draft = DeliveryDraft(
+            because_of=occurrence, lane="persona:1", kind="message.sent", payload=payload, recipient_id=recipient.pk
+        )
+        delivery = outbox.post(destination, [draft])[0]
+        Attempt.objects.create(
+            delivery=delivery, number=1, request_body="Hello Rina", outcome="answered", happened_at=now
+        )
+    set_retention(workspace=workspace, days=3)
+
+    prune_messages(at=now)
+
+    left = Delivery.objects.order_by("pk").values_list("recipient_id", "state", "code", "payload")
+    assert list(left) == [(oldest.pk, "cancelled", "message_deleted", {}), (newest.pk, "waiting", "", payload)]
+    assert list(Attempt.objects.values_list("delivery__recipient_id", flat=True)) == [newest.pk]
+    assert books.audit(destination.pk) == {}
 
 
 def test_task_prunes_by_the_clock_and_bears_being_run_twice(
