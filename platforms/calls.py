@@ -3,7 +3,7 @@
 from accounts.models import Workspace
 from personas.history import Cause
 from personas.models import Origin
-from tokens.gateway import Call
+from tokens.endpoints import Call
 
 
 def cause_of(call: Call) -> Cause:

@@ -11,7 +11,7 @@ import msgspec
 
 from raven_admin.spreadsheet import CONTENT_TYPE as XLSX
 from raven_admin.spreadsheet import Column, Cover, stream_workbook
-from tokens.gateway import Answer
+from tokens.endpoints import Answer
 
 CSV = "text/csv; charset=utf-8"
 NDJSON = "application/x-ndjson"

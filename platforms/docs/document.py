@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tokens.gateway import Dialect, Endpoint
+from tokens.endpoints import Dialect, Endpoint
 
 Schema = dict[str, Any]
 

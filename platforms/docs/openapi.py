@@ -1,6 +1,6 @@
 """A dialect's OpenAPI 3.1 document, made from its endpoints, its wire types and its refusals: nothing is told twice.
 
-What an endpoint says of itself (`tokens.gateway.Endpoint`) becomes an operation; msgspec makes the schemas; every
+What an endpoint says of itself (`tokens.endpoints.Endpoint`) becomes an operation; msgspec makes the schemas; every
 refusal's status, body and headers are those that the dialect itself gives a sample of that error.
 """
 
@@ -28,7 +28,7 @@ from platforms.docs.samples import sample_of
 from platforms.schemas import ANY_TEXT
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITIES, Ability
-from tokens.gateway import STATUS_OF, Endpoint
+from tokens.endpoints import STATUS_OF, Endpoint
 from tokens.refusals import (
     AbilityMissing,
     BodyInvalid,

@@ -10,7 +10,7 @@ from platforms.docs.rules import REQUEST_ID
 from platforms.docs.samples import sample_of
 from platforms.raven.server.document import DOCUMENT
 from tokens.abilities import ABILITY_KEYS
-from tokens.gateway import STATUS_OF
+from tokens.endpoints import STATUS_OF
 from tokens.refusals import MethodNotAllowed, Unauthorized
 
 

@@ -23,7 +23,8 @@ from platforms.docs.catalogue import DOCUMENTS
 from platforms.docs.document import Document
 from platforms.docs.openapi import document_of, operation_id, path_of, refusals_of
 from raven_admin.errors import RavenError
-from tokens.gateway import Endpoint, GatewayView
+from tokens.endpoints import Endpoint
+from tokens.gateway import GatewayView
 from tokens.models import Token
 
 documents = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=lambda document: document.name)

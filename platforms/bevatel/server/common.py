@@ -19,7 +19,7 @@ from platforms.bevatel.server import wire
 from platforms.bevatel.server.dialect import AccountRefused, FieldRefused, InboxNotFound
 from platforms.calls import workspace_of
 from platforms.models import ContactSession
-from tokens.gateway import Answer, Call
+from tokens.endpoints import Answer, Call
 
 CHANNEL = "Channel::Api"
 INBOX_NAME = "API"

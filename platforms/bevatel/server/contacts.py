@@ -50,7 +50,7 @@ from platforms.bevatel.server.dialect import (
 from platforms.bevatel.server.sessions import open_session
 from platforms.calls import cause_of
 from platforms.models import ContactSession
-from tokens.gateway import Answer, Call, Endpoint
+from tokens.endpoints import Answer, Call, Endpoint
 from tokens.rate_limit import Rate
 from tokens.refusals import AbilityMissing
 

@@ -33,7 +33,7 @@ from platforms.bevatel.server.sessions import (
 )
 from platforms.calls import cause_of
 from platforms.models import ContactSession
-from tokens.gateway import Answer, Call, Endpoint
+from tokens.endpoints import Answer, Call, Endpoint
 from tokens.refusals import AbilityMissing
 
 PAGE_SIZE = 25

@@ -2,7 +2,8 @@
 
 from platforms.bevatel.server import contacts, templates
 from platforms.bevatel.server.dialect import BevatelDialect
-from tokens.gateway import Endpoint, routes
+from tokens.endpoints import Endpoint
+from tokens.gateway import routes
 
 ENDPOINTS: tuple[Endpoint, ...] = (*contacts.DEVELOPER_ENDPOINTS, *templates.ENDPOINTS)
 

@@ -9,7 +9,7 @@ from messaging.services import TopicNotFound, UserMissing
 from messaging.templates import TemplateNotFound
 from personas.services import AttributeUnknown, AttributeValueInvalid, ContactTaken, NameMissing, PersonaNotFound
 from raven_admin.errors import RavenError
-from tokens.gateway import STATUS_OF, Answer
+from tokens.endpoints import STATUS_OF, Answer
 from tokens.refusals import (
     AbilityMissing,
     BodyInvalid,

@@ -11,7 +11,7 @@ from platforms.bevatel.server import developer, endpoints, wire
 from platforms.bevatel.server.common import CHANNEL, INBOX_NAME
 from platforms.bevatel.server.dialect import BevatelDialect
 from platforms.docs.document import Document, Schema
-from tokens.gateway import Endpoint
+from tokens.endpoints import Endpoint
 
 _DESCRIPTION = """
     Bevatel's developer API, and Chatwoot's account API that it stands on, kept by this server: a program written for

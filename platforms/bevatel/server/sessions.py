@@ -17,7 +17,7 @@ from platforms.bevatel.server.common import TYPES_OF_FIELD
 from platforms.bevatel.server.dialect import FieldRefused, SourceTaken
 from platforms.calls import cause_of
 from platforms.models import ContactSession
-from tokens.gateway import Call
+from tokens.endpoints import Call
 
 _PREFERRED = [type for types in TYPES_OF_FIELD.values() for type in types]
 

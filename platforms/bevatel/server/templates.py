@@ -24,7 +24,7 @@ from platforms.bevatel.server.common import (
 from platforms.bevatel.server.dialect import AccountRefused, FieldRefused, TemplateInboxNotFound
 from platforms.bevatel.server.sessions import conversation_with, send_in
 from platforms.calls import cause_of
-from tokens.gateway import Answer, Call, Endpoint
+from tokens.endpoints import Answer, Call, Endpoint
 from tokens.rate_limit import Rate
 
 MESSAGES_RATE = Rate("bevatel-messages", requests=10, window_s=1)

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from personas.services import AttributeUnknown, AttributeValueInvalid, ContactRefused, ContactTaken, VersionConflict
 from platforms.chative.server.mapping import uuid_of
 from raven_admin.errors import RavenError
-from tokens.gateway import STATUS_OF, Answer, refusal_headers
+from tokens.endpoints import STATUS_OF, Answer, refusal_headers
 from tokens.refusals import (
     EndpointUnknown,
     InternalError,

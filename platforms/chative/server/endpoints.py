@@ -37,7 +37,8 @@ from platforms.chative.server.mapping import (
     read_date,
     uuid_of,
 )
-from tokens.gateway import Answer, Call, Endpoint, routes
+from tokens.endpoints import Answer, Call, Endpoint
+from tokens.gateway import routes
 from tokens.refusals import AbilityMissing, BodyInvalid
 
 _MAX_NAME = 255

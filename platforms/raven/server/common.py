@@ -9,7 +9,7 @@ from personas.attributes import json_value
 from personas.matching import ContactDraft, RecipientDraft
 from personas.models import Persona
 from platforms.raven.server import wire
-from tokens.gateway import Answer
+from tokens.endpoints import Answer
 
 
 def said(data: Any, notification: str, *, version: int | None = None) -> Answer:

@@ -43,7 +43,7 @@ from personas.services import (
     VersionConflict,
 )
 from raven_admin.errors import RavenError
-from tokens.gateway import STATUS_OF, Answer, refusal_headers
+from tokens.endpoints import STATUS_OF, Answer, refusal_headers
 from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn
 from tokens.refusals import ProInactive, TokenNotFound, Unauthorized
 from tokens.services import (

@@ -11,7 +11,7 @@ from platforms.docs.document import Document, Schema
 from platforms.raven.server import examples, wire
 from platforms.raven.server.dialect import RavenDialect
 from platforms.raven.server.endpoints import ENDPOINTS
-from tokens.gateway import Endpoint
+from tokens.endpoints import Endpoint
 
 _DESCRIPTION = """
     Send messages and manage the people they go to, with a token of your workspace.

@@ -2,7 +2,8 @@
 
 from platforms.raven.server import messages, people, places, reports, tokens
 from platforms.raven.server.dialect import RavenDialect
-from tokens.gateway import Endpoint, routes
+from tokens.endpoints import Endpoint
+from tokens.gateway import routes
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *messages.ENDPOINTS,

@@ -47,7 +47,7 @@ from platforms.raven.server.common import (
     topic_draft,
 )
 from platforms.raven.server.dialect import NewTopicTypeInvalid
-from tokens.gateway import Answer, Call, Endpoint
+from tokens.endpoints import Answer, Call, Endpoint
 from tokens.refusals import AbilityMissing
 
 _RECIPIENT_REFUSALS = (

@@ -30,7 +30,7 @@ from platforms.exports import MEDIA_TYPES, Cell, Export, answer_with_file
 from platforms.paging import page_after
 from platforms.raven.server import wire
 from platforms.raven.server.common import contact_drafts, listed, persona_data, said
-from tokens.gateway import Answer, Call, Endpoint
+from tokens.endpoints import Answer, Call, Endpoint
 
 _ATTRIBUTE_REFUSALS = (AttributeUnknown, AttributeValueInvalid)
 _CONTACT_REFUSALS = (ContactRefused, ContactTaken)

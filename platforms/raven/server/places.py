@@ -8,7 +8,7 @@ from personas.services import VersionConflict
 from platforms.paging import page_after
 from platforms.raven.server import wire
 from platforms.raven.server.common import listed, location_data, said
-from tokens.gateway import Answer, Call, Endpoint
+from tokens.endpoints import Answer, Call, Endpoint
 
 
 def location_list(call: Call, query: wire.Page) -> Answer:

@@ -11,7 +11,7 @@ from messaging.stats import stats_of
 from platforms.exports import MEDIA_TYPES, Cell, Export, answer_with_file
 from platforms.raven.server import wire
 from platforms.raven.server.common import said
-from tokens.gateway import Answer, Call, Endpoint
+from tokens.endpoints import Answer, Call, Endpoint
 
 _EXPORT_PAGE = 2000
 _MESSAGE_COLUMNS = (

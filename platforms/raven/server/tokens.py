@@ -21,7 +21,7 @@ from platforms.raven.server import wire
 from platforms.raven.server.common import listed, said
 from raven_admin.errors import RavenError
 from tokens.describing import describe
-from tokens.gateway import Answer, Call, Endpoint
+from tokens.endpoints import Answer, Call, Endpoint
 from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn, beginning_for, check_not_beyond
 from tokens.models import Token
 from tokens.refusals import TokenNotFound

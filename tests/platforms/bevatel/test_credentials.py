@@ -11,7 +11,8 @@ from accounts.models import Workspace
 from platforms.bevatel.server import developer as developer_api
 from platforms.bevatel.server import endpoints as account_api
 from tests.platforms.bevatel.conftest import Api
-from tokens.gateway import Endpoint, GatewayView
+from tokens.endpoints import Endpoint
+from tokens.gateway import GatewayView
 from tokens.models import RateBucket, RequestLogEntry, Token, TokenAbility
 from tokens.services import COMMAND_LINE, revoke_token, switch_token
 

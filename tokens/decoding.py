@@ -1,0 +1,129 @@
+"""From what a call sends to the typed value that its endpoint takes; whatever is not that is refused by its place."""
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.core.exceptions import TooManyFieldsSent
+from django.http import HttpRequest
+
+from tokens import request_log
+from tokens.refusals import BodyInvalid, BodyTooLarge, MediaTypeUnsupported, QueryInvalid, TokenInBody
+from tokens.secrets import mask_hidden_tokens
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
+
+
+def read_body(request: HttpRequest) -> bytes:
+    """The body, or of one that is too large a byte more than allowed, which tells it without reading a flood."""
+    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and not request.META.get("CONTENT_LENGTH"):
+        # Django reads as many bytes as the header says and knows no other end; the server does.
+        unmeasured: bytes = request.META["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+        return unmeasured
+    return request.read(settings.MAX_BODY_BYTES + 1)
+
+
+def decode_body(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    """The value of `shape` that the body is. Raises BodyTooLarge, MediaTypeUnsupported, BodyInvalid and TokenInBody."""
+    if len(body) > settings.MAX_BODY_BYTES:
+        raise BodyTooLarge(max_bytes=settings.MAX_BODY_BYTES)
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    if request.content_type != "application/json" or charset.lower() != "utf-8":
+        raise MediaTypeUnsupported
+    try:
+        decoded = _with_whole_numbers(body, shape)
+    except msgspec.ValidationError as error:
+        raise _body_invalid(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BodyInvalid(path="", problem=f"The body is not JSON in UTF-8: {error}") from None
+    except RecursionError:
+        raise BodyInvalid(path="", problem="The body is nested too deeply.") from None
+    _EACH_NAME_ONCE.decode(body.decode())
+    text = request_log.plain_text(body)
+    if "\0" in text or "\\u0000" in text:
+        raise BodyInvalid(path="", problem="The body contains a null character, which no text may.")
+    if mask_hidden_tokens(text) != text:
+        raise TokenInBody
+    return decoded
+
+
+def _with_whole_numbers(body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    """The body's value. 5.0 is a whole number too, as JSON Schema has it: some languages write all numbers so."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error):
+            raise
+        return msgspec.convert(_whole(msgspec.json.decode(body)), shape)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    return value
+
+
+def _object(members: list[tuple[str, Any]]) -> None:
+    """Raises BodyInvalid when a name stands twice: which of its values counts, programs decide differently."""
+    seen: set[str] = set()
+    for name, _value in members:
+        if name in seen:
+            raise BodyInvalid(path=name, problem=f"The member “{name}” stands twice in the same object; send it once.")
+        seen.add(name)
+
+
+# Seven microseconds for a body of 300 bytes. It only looks at names, so no number is too long for it.
+_EACH_NAME_ONCE = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, parse_float=str)
+
+
+def decode_query(request: HttpRequest, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    """The value of `shape` that the query's parameters are. Raises QueryInvalid."""
+    given: dict[str, Any] = {}
+    try:
+        parameters = request.GET.lists()
+    except TooManyFieldsSent:
+        raise QueryInvalid(path="", problem="These are too many parameters.") from None
+    for name, values in parameters:
+        if len(values) > 1:
+            raise QueryInvalid(path=name, problem=f"The parameter {name} is given {len(values)} times; give it once.")
+        if "\0" in name + values[0]:
+            raise QueryInvalid(path="", problem="A parameter contains a null character, which no text may.")
+        given[name] = _unquoted(values[0]) if name in _unquoted_parameters(shape) else values[0]
+    try:
+        return msgspec.convert(given, shape)
+    except msgspec.ValidationError as error:
+        refused = _body_invalid(error)
+        problem = refused.problem.replace("Object contains unknown field", "There is no parameter")
+        raise QueryInvalid(path=refused.path, problem=problem) from None
+
+
+@cache
+def _unquoted_parameters(shape: type[msgspec.Struct]) -> frozenset[str]:
+    """The names of those that are numbers or booleans."""
+    fields = msgspec.json.schema_components([shape], ref_template="{name}")[1][shape.__name__]["properties"]
+    types = {name: {choice.get("type") for choice in field.get("anyOf", [field])} for name, field in fields.items()}
+    return frozenset(name for name, kinds in types.items() if kinds & {"integer", "boolean"})
+
+
+def _unquoted(text: str) -> int | bool | str:
+    """What a parameter's text means; a text that is no number and no boolean stays, and is refused by its type."""
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return {"true": True, "false": False}.get(text, text)
+
+
+def _body_invalid(error: msgspec.ValidationError) -> BodyInvalid:
+    """From "Object contains unknown field `x` - at `$.topic`" to the path `topic.x`."""
+    problem, _at, where = str(error).partition(" - at `$")
+    path = where.removesuffix("`")
+    if field_named := _FIELD_NAMED.search(problem):
+        path = f"{path}.{field_named[1]}"
+    return BodyInvalid(path=path.removeprefix("."), problem=problem)
