@@ -21,7 +21,7 @@ from delivery.carriers import (
 from delivery.models import Delivery, Destination
 from messaging.models import Recipient, Topic, TopicType
 from personas.models import Persona
-from platforms.contract import Answer, Job, Plan, PlannedCall, Platform
+from platforms.contract import Answer, Job, Plan, PlannedCall, Platform, Undeliverable
 from platforms.drift import settle_drift
 from platforms.email.client import Email
 from platforms.encryption import SecretUnreadable
@@ -179,7 +179,12 @@ class PlatformCarrier:
         target = target_of(connection)
         parcel.hide(*target.secrets)
         link = Link.objects.filter(connection=connection, persona_id=parcel.delivery.persona_id or 0).first()
-        return connection, Job(target, link.remote_id if link else "", _Steps(parcel))
+
+        def check_is_free(remote_id: str) -> None:
+            if refused := _taken(connection, remote_id, persona_id=parcel.delivery.persona_id or 0):
+                raise Undeliverable(refused.code, refused.reason)
+
+        return connection, Job(target, link.remote_id if link else "", _Steps(parcel), check_is_free)
 
     def _push(self, parcel: Parcel, connection: Connection, job: Job) -> Outcome:
         person = person_of(parcel.delivery.persona_id or 0)
@@ -298,18 +303,22 @@ def link_person(
     connection: Connection, person: Person, remote_id: str, *, platform: Platform, fields: Sequence[str] = ()
 ) -> Delivered | Refused:
     """The person is this record there, and was told all that is known; just now of `fields`."""
-    taken = Link.objects.filter(connection=connection, remote_id=remote_id).exclude(persona_id=person.id).first()
-    if taken is not None:
-        return Refused(
-            "record_taken",
-            _("That record there belongs to person %(id)d already. Merge the two, or take a contact from one.")
-            % {"id": taken.persona_id},
-        )
+    if refused := _taken(connection, remote_id, persona_id=person.id):
+        return refused
     digest = digest_of(platform.values(person, person.known_fields))
     values = {"remote_id": remote_id, "pushed_digest": digest, "pushed_at": timezone.now()}
     link, _is_new = Link.objects.update_or_create(connection=connection, persona_id=person.id, defaults=values)
     settle_drift(link, fields=fields)
     return Delivered(remote_id)
+
+
+def _taken(connection: Connection, remote_id: str, *, persona_id: int) -> Refused | None:
+    """The refusal to link a record that is linked to somebody else here; None when it is free."""
+    taken = Link.objects.filter(connection=connection, remote_id=remote_id).exclude(persona_id=persona_id).first()
+    if taken is None:
+        return None
+    reason = _("That record there belongs to person %(id)d already. Merge the two, or take a contact from one.")
+    return Refused("record_taken", reason % {"id": taken.persona_id})
 
 
 def digest_of(values: Mapping[str, Any]) -> str:

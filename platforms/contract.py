@@ -4,7 +4,7 @@ A plan is a generator of calls, so that a send in several steps reads like one: 
 `Answer`. The same plan runs over HTTP (`platforms.carrying`), and dry, as the preview that people see before saving.
 """
 
-from collections.abc import Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -58,6 +58,8 @@ class Answer:
     value: Any
     """Of its JSON; in a preview, what stands for any value not known yet."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    said: str = ""
+    """The platform's own words, when it is a refusal that the plan bears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Job:
     """Of the linked record; "" when there is none."""
     steps: MutableMapping[str, str] = field(default_factory=dict)
     """What finished steps gave, those of earlier attempts too; what a plan puts in is kept at once."""
+    check_is_free: Callable[[str], None] = lambda _remote_id: None
+    """Raises Undeliverable when the record is linked to somebody else here; ask before changing one that was found."""
 
 
 Plan = Generator[PlannedCall, Answer, str]
@@ -81,6 +85,11 @@ class Undeliverable(Exception):
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code, self.reason = code, reason
+
+    @classmethod
+    def because_of(cls, answer: Answer) -> "Undeliverable":
+        """What the status of a refusal that was borne means to everybody, in the platform's words where it has some."""
+        return cls(f"http_{answer.status}", _reason(answer.status) + _quoted(answer.said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,12 +289,16 @@ def by_status(done: Exchange, *, said: str, wait: timedelta | None = None) -> Re
     `wait` is how long to wait after 429 when the answer does not say.
     """
     status = done.status or 0
-    words = f" {_('It says')}: “{said[:300]}”" if said else ""
+    words = _quoted(said)
     if status in {408, 425, 429} or status >= 500:
         reason = _("Too many calls.") if status == 429 else _("It has a problem of its own (%d).") % status
         asked = parse_retry_after(done.headers.get("retry-after"), now=timezone.now())
         return Temporary(f"http_{status}", reason + words, asked or (wait if status == 429 else None))
     return Refused(f"http_{status}", _reason(status) + words)
+
+
+def _quoted(said: str) -> str:
+    return f" {_('It says')}: “{said[:300]}”" if said else ""
 
 
 def _reason(status: int) -> str:

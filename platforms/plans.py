@@ -43,7 +43,8 @@ def run(plan: Plan, *, platform: Platform, job: Job, idempotency_key: str, send:
             last = send(call, platform.request(call, job.target, idempotency_key=idempotency_key))
             if trouble := platform.trouble(call, last):
                 return Ended(trouble=trouble, last=last)
-            call = plan.send(Answer(last.status or 0, last.json(), last.headers))
+            said = platform.said(last) if last.status in call.bears else ""
+            call = plan.send(Answer(last.status or 0, last.json(), last.headers, said))
     except StopIteration as ended:
         return Ended(remote_id=ended.value or "", last=last)
     except Undeliverable as problem:

@@ -23,6 +23,7 @@ from platforms.contract import (
     Setting,
     Target,
     Trouble,
+    Undeliverable,
     Unreached,
 )
 from platforms.happenings import Happening
@@ -105,6 +106,7 @@ class Bevatel(Platform):
             remote_id, is_new = yield from self._find_or_create(person, job)
             if is_new:
                 return remote_id
+            job.check_is_free(remote_id)
             values = self.values(person, person.known_fields)
         yield PlannedCall("update", "PUT", f"contacts/{remote_id}", _body(values), is_repeatable=True)
         return remote_id
@@ -153,6 +155,23 @@ class Bevatel(Platform):
 
     def _find_or_create(self, person: Person, job: Job) -> Generator[PlannedCall, Answer, tuple[str, bool]]:
         """The contact's id, and whether it is new."""
+        if found := (yield from self._find(person)):
+            return found, False
+        values = self.values(person, ["name", *person.known_fields])
+        body = {"inbox_id": _inbox(job.target), **_body(values)}
+        # With an address a second one is refused there, so trying again finds the first.
+        has_address = any(member in body for member in _TYPES)
+        created = yield PlannedCall(
+            "create", "POST", "contacts", body, is_repeatable=has_address, bears=frozenset({422})
+        )  # fmt: skip
+        if created.status != 422:
+            return _created_id(created), True
+        # “Has already been taken”: somebody created them between the two calls.
+        if found := (yield from self._find(person)):
+            return found, False
+        raise Undeliverable.because_of(created)
+
+    def _find(self, person: Person) -> Plan:
         for member, types in _TYPES.items():
             address = person.first(*types)
             if address is None:
@@ -160,12 +179,8 @@ class Bevatel(Platform):
             found = yield PlannedCall("search", "GET", f"contacts/search?q={quote(address.key, safe='')}")
             same = [c for c in found.value["payload"] if str(c.get(member) or "").lower() == address.key.lower()]
             if same:
-                return str(same[0]["id"]), False
-        values = self.values(person, ["name", *person.known_fields])
-        body = {"inbox_id": _inbox(job.target), **_body(values)}
-        # With an address a second one is refused there, so trying again finds the first.
-        call = PlannedCall("create", "POST", "contacts", body, is_repeatable=any(m in body for m in _TYPES))
-        return _created_id((yield call)), True
+                return str(same[0]["id"])
+        return ""
 
     def find_message(self, message: OutgoingMessage, job: Job, *, since: datetime) -> Plan:
         conversation = job.steps.get("conversation")

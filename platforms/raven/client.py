@@ -4,7 +4,7 @@ The vendor publishes `message:send` alone; the rest is the API of our own gatewa
 repeated, because such a server honours `Idempotency-Key`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -92,15 +92,11 @@ class Raven(Platform):
     def push(self, values: Mapping[str, Any], person: Person, job: Job) -> Plan:
         remote_id = job.remote_id
         if not remote_id:
-            for address in person.addresses:
-                found = yield PlannedCall("find", "GET", f"persona?{urlencode({'contact': address.key})}")
-                if known := found.value["data"]:
-                    remote_id, values = str(known[0]["id"]), self.values(person, person.known_fields)
-                    break
-            else:
-                body = {"name": person.name, **_body_of_new(self.values(person, person.known_fields))}
-                added = yield PlannedCall("add", "POST", "persona:add", body)
-                return str(added.value["data"]["id"])
+            remote_id, is_new = yield from self._find_or_add(person)
+            if is_new:
+                return remote_id
+            job.check_is_free(remote_id)
+            values = self.values(person, person.known_fields)
         if header := {name: values[name] for name in _FIELDS if name in values}:
             yield PlannedCall("update", "POST", "persona:update", {"persona": _id(remote_id), **header})
         if attributes := _within(values, "attribute."):
@@ -109,6 +105,26 @@ class Raven(Platform):
         if contacts := [contact for of_type in _within(values, "contact.").values() for contact in of_type]:
             yield PlannedCall("contacts", "POST", "contact:add", {"persona": _id(remote_id), "contact": contacts})
         return remote_id
+
+    def _find_or_add(self, person: Person) -> Generator[PlannedCall, Answer, tuple[str, bool]]:
+        """The record's id, and whether it is new."""
+        if found := (yield from self._find(person)):
+            return found, False
+        body = {"name": person.name, **_body_of_new(self.values(person, person.known_fields))}
+        added = yield PlannedCall("add", "POST", "persona:add", body, bears=frozenset({409}))
+        if added.status != 409:
+            return str(added.value["data"]["id"]), True
+        # Somebody else added them between the two calls, perhaps another connection to the same place.
+        if found := (yield from self._find(person)):
+            return found, False
+        raise Undeliverable.because_of(added)
+
+    def _find(self, person: Person) -> Plan:
+        for address in person.addresses:
+            found = yield PlannedCall("find", "GET", f"persona?{urlencode({'contact': address.key})}")
+            if known := found.value["data"]:
+                return str(known[0]["id"])
+        return ""
 
     def delete(self, job: Job) -> Plan:
         yield PlannedCall("delete", "DELETE", f"persona/{job.remote_id}", bears=frozenset({404}))

@@ -19,9 +19,14 @@ from personas.operations import WORK, count_of, start_operation
 from personas.services import PersonaDraft, add_persona
 from platforms.carrying import PlatformCarrier
 from platforms.connections import ConnectionDraft, add_connection
+from platforms.contract import Job, PlannedCall
 from platforms.importing import begin_import
 from platforms.models import Connection
+from platforms.people import as_person
+from platforms.plans import Ended, run
 from platforms.registry import platform_of
+from platforms.targets import target_of
+from platforms.transport import Exchange, Request, exchange
 from tests.personas.operating import work_off
 from tokens.abilities import ABILITY_KEYS
 from tokens.services import COMMAND_LINE, Configuration, issue_token
@@ -103,6 +108,25 @@ def carry(delivery: Delivery) -> tuple[Outcome, Parcel]:
     parcel = Parcel(delivery, delivery.destination, after_step=keep)
     outcome = PlatformCarrier(platform_of(delivery.destination.kind)).carry(parcel)
     return outcome, parcel
+
+
+def push_while_added(
+    connection: Connection, persona: Persona, remote: Remote, *, before: str
+) -> tuple[Ended, list[tuple[str, int | None]]]:
+    """The persona is pushed, and has been added there by somebody else just before the step `before`."""
+    platform, done = platform_of(connection.platform), []
+    contact = persona.contacts.all()[0]
+
+    def send(call: PlannedCall, request: Request) -> Exchange:
+        if call.step == before:
+            same = [ContactDraft(contact.type, contact.key)]
+            add_persona(workspace=remote.workspace, draft=PersonaDraft(name="R."), contacts=same, cause=BY_TEST)
+        answer = exchange(request)
+        done.append((call.step, answer.status))
+        return answer
+
+    plan = platform.push({}, as_person(persona), Job(target_of(connection)))
+    return run(plan, platform=platform, job=Job(target_of(connection)), idempotency_key="k", send=send), done
 
 
 def bring_in(connection: Connection) -> Operation:

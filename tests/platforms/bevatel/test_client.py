@@ -16,7 +16,7 @@ from platforms.contract import PlannedCall
 from platforms.models import Connection, ContactSession
 from platforms.registry import platform_of
 from platforms.transport import Exchange
-from tests.platforms.connecting import BY_TEST, Remote, add_rina, carry, connect, send_to, waiting
+from tests.platforms.connecting import BY_TEST, Remote, add_rina, carry, connect, push_while_added, send_to, waiting
 from tokens.models import Token
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +52,46 @@ def test_person_who_is_there_is_found_and_updated(connection: Connection, worksp
 
     assert outcome == Delivered(str(known.pk))
     assert remote.person().name == "Rina Hartono"
+
+
+def test_person_whom_another_connection_created_meanwhile_is_found_and_updated(
+    connection: Connection, workspace: Workspace, remote: Remote
+) -> None:
+    rina = add_rina(workspace)
+
+    ended, steps = push_while_added(connection, rina, remote, before="create")
+
+    there = remote.person()
+    assert (ended.trouble, ended.remote_id, there.name) == (None, str(there.pk), "Rina Hartono")
+    assert steps[2:] == [("create", 422), ("search", 200), ("search", 200), ("update", 200)]
+
+
+def test_creation_refused_for_another_reason_stays_refused_in_its_words(
+    connection: Connection, workspace: Workspace, remote: Remote
+) -> None:
+    AttributeDefinition.objects.filter(workspace=remote.workspace).delete()
+    add_rina(workspace, attributes={"city": "Bandung"})
+
+    outcome, _parcel = carry(waiting(connection)[0])
+
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "http_422"
+    assert "city" in outcome.reason
+
+
+def test_person_whose_contact_is_somebody_elses_is_refused_before_it_is_changed(
+    connection: Connection, workspace: Workspace, remote: Remote
+) -> None:
+    add_rina(workspace)
+    carry(waiting(connection)[0])
+    joko = [ContactDraft("other", "joko-1")]
+    update_persona(workspace=remote.workspace, persona_id=remote.person().pk, contacts=joko, cause=BY_TEST)
+    add_persona(workspace=workspace, draft=PersonaDraft(name="Joko"), contacts=joko, cause=BY_TEST)
+
+    outcome, _parcel = carry(waiting(connection)[1])
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, remote.person().name) == ("record_taken", "Rina Hartono")
 
 
 def test_linked_person_is_updated_by_one_call(connection: Connection, workspace: Workspace, remote: Remote) -> None:

@@ -13,7 +13,7 @@ from personas.matching import ContactDraft
 from personas.models import AttributeDefinition, Persona
 from personas.services import PersonaDraft, add_persona, delete_persona, update_persona
 from platforms.models import Link
-from tests.platforms.connecting import BY_TEST, Remote, add_rina, carry, connect, send_to, waiting
+from tests.platforms.connecting import BY_TEST, Remote, add_rina, carry, connect, push_while_added, send_to, waiting
 from tokens.models import Token
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -195,7 +195,22 @@ def test_person_whose_record_is_somebody_elses_is_refused(workspace: Workspace, 
     update_persona(workspace=remote.workspace, persona_id=remote.person().pk, contacts=joko, cause=BY_TEST)
     add_persona(workspace=workspace, draft=PersonaDraft(name="Joko"), contacts=joko, cause=BY_TEST)
 
-    outcome, _parcel = carry(waiting(connection)[1])
+    outcome, parcel = carry(waiting(connection)[1])
 
     assert isinstance(outcome, Refused)
     assert outcome.code == "record_taken"
+    assert [call.step for call in parcel.calls] == ["find"]
+    assert remote.person().name == "Rina Hartono"
+
+
+def test_person_whom_another_connection_added_meanwhile_is_found_and_updated(
+    workspace: Workspace, remote: Remote, server: str
+) -> None:
+    connection = connect(workspace, remote, server, "raven")
+    rina = add_rina(workspace)
+
+    ended, steps = push_while_added(connection, rina, remote, before="add")
+
+    there = remote.person()
+    assert (ended.trouble, ended.remote_id, there.name) == (None, str(there.pk), "Rina Hartono")
+    assert steps == [("find", 200), ("find", 200), ("add", 409), ("find", 200), ("update", 200), ("contacts", 200)]
