@@ -52,8 +52,8 @@ def report() -> str:
     from delivery import books
     from delivery.models import Destination, Event
     from messaging.models import Message, Recipient
-    from platforms.connections import Connection
     from platforms.encryption import unseal
+    from platforms.models import Connection
     from tokens.models import RequestLogEntry
 
     call_command("migrate", check_unapplied=True, verbosity=0)
@@ -83,4 +83,4 @@ def _authorization() -> dict[str, str]:
 if __name__ == "__main__":
     django.setup()
     do: dict[str, Callable[[], str | None]] = {"prepare": prepare, "load": load, "report": report}
-    print(do[sys.argv[1]]() or "")
+    sys.stdout.write(do[sys.argv[1]]() or "")
