@@ -1,4 +1,4 @@
-"""`make test`: the whole suite on SQLite, and once more on a throw-away PostgreSQL.
+"""`make test`: the whole suite on SQLite, and beside it on a throw-away PostgreSQL.
 
 What the tests need of the system (Chromium, PostgreSQL) is installed by apt where that is possible without a question;
 where it is not, the tests that need it are left out, and the last line says so.
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,13 +35,14 @@ def main() -> int:
     # No server's variables reach the tests, and a .env is not read by them.
     environment = {name: value for name, value in os.environ.items() if name not in settings_variables()}
     runs = [Run("SQLite", [], environment)]
-    runs[0].run()
     if programs := postgresql_programs():
         with postgresql(programs) as url:
             runs.append(Run("PostgreSQL", ["-m", "not browser"], environment | {"DATABASE_URL": url}))
-            runs[1].run()
+            with runs[1].beside():
+                runs[0].run()
     else:
         left_out.append("the second run, on PostgreSQL (none here)")
+        runs[0].run()
     print("\n" + " · ".join([*map(str, runs), f"left out: {', '.join(left_out) or 'nothing'}"]), flush=True)
     return int(any(run.exit_code for run in runs))
 
@@ -54,11 +56,30 @@ class Run:
         self.exit_code = 1
 
     def run(self) -> None:
+        print(f"\nTests on {self.name}", flush=True)
+        self.exit_code = self._start(output=None).wait()
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """It runs while the block does, and says what it has to say when both are through."""
+        with tempfile.TemporaryFile(mode="w+") as output:
+            process = self._start(output=output)
+            try:
+                yield
+                self.exit_code = process.wait()
+            finally:
+                process.kill()
+                process.wait()
+            output.seek(0)
+            print(f"\nTests on {self.name}\n{output.read()}", flush=True)
+
+    def _start(self, *, output: IO[str] | None) -> "subprocess.Popen[bytes]":
         RESULTS.mkdir(parents=True, exist_ok=True)
         self.report.unlink(missing_ok=True)
-        print(f"\nTests on {self.name}", flush=True)
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={self.report}", *self.arguments]
-        self.exit_code = subprocess.run(command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL).returncode
+        return subprocess.Popen(
+            command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
 
     def __str__(self) -> str:
         if not self.report.exists():

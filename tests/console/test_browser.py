@@ -161,6 +161,7 @@ def test_chosen_theme_holds_on_the_next_page_without_a_flash(
     page.locator(".topbar details > summary").click()
     page.click("[data-theme-choice=dark]")
     page.goto(live_server.url + reverse("admin:profile"), wait_until="commit")
+    page.wait_for_selector("body", state="attached")  # nothing is painted before
 
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.wait_for_load_state()
