@@ -22,6 +22,7 @@ from platforms.following import follow_calls
 from platforms.models import Connection, ReceivedCall, SentMessage
 from platforms.registry import platform_of
 from raven_admin.errors import RavenError
+from tokens.decoding import has_null_character
 
 KEPT = timedelta(days=30)
 SENT_KEPT = timedelta(days=90)
@@ -155,7 +156,7 @@ def _event_in(body: bytes) -> Mapping[str, Any]:
         event = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise CallNotUnderstood from None
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str) or b"\\u0000" in body:
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str) or has_null_character(body.decode()):
         raise CallNotUnderstood
     return event
 

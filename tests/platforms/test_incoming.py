@@ -123,13 +123,21 @@ def test_nothing_is_taken_at_another_address(address: str, connection: Connectio
     ("body", "status"),
     [
         (b"", 400), (b"{", 400), (b"[]", 400), (b'{"event": 7}', 400), (b'{"no": "event"}', 400), (b"\xff\xfe", 400),
-        (b'{"event": "x\\u0000"}', 400), (b'{"event": "' + b"x" * 300_000 + b'"}', 413),
+        (b'{"event": "x\\u0000"}', 400), (b'{"event": "\\\\\\u0000"}', 400),
+        (b'{"event": "' + b"x" * 300_000 + b'"}', 413),
     ],
 )  # fmt: skip
 def test_body_that_is_none_is_refused(address: str, body: bytes, status: int) -> None:
     assert post(address, body).status_code == status
     assert Client().get(address).status_code == 405
     assert not ReceivedCall.objects.exists()
+
+
+def test_a_message_with_the_letters_of_an_escape_is_taken(address: str) -> None:
+    event = payload("message_created__incoming") | {"content": r"grep '\u0000'"}
+
+    assert post(address, event).status_code == 200
+    assert ReceivedCall.objects.count() == 1
 
 
 def signed(body: bytes, *, secret: str, at: datetime) -> dict[str, str]:

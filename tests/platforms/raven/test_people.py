@@ -636,6 +636,19 @@ def test_a_bound_token_exports_nothing(call: Api, derive: Derive, peter: Persona
 # ---------------------------------------- bodies that nobody should send
 
 
+def test_an_escaped_backslash_before_u0000_is_text_and_no_null_character(call: Api) -> None:
+    answer = call("persona:add", rb'{"name": "\\u0000 \u005c\u005cu0000", "notes": "\\\\u0000"}')
+
+    data = answer.json()["data"]
+    assert (data["name"], data["notes"]) == (r"\u0000 \\u0000", r"\\u0000")
+
+
+def test_a_null_character_behind_a_backslash_is_one(call: Api) -> None:
+    answer = call("persona:add", rb'{"name": "\\\u0000"}')
+
+    assert refused(answer)[:2] == (400, "body_invalid")
+
+
 @pytest.mark.parametrize(
     ("raw", "path"),
     [
