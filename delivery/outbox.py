@@ -90,6 +90,18 @@ def forget_recipients(*, recipient_ids: QuerySet[Any, int], at: datetime) -> Non
     _forget(Delivery.objects.filter(recipient_id__in=recipient_ids), code="message_deleted", at=at)
 
 
+def forget_changes(*, persona_id: int, at: datetime, made_at: datetime) -> None:
+    """No delivery says any more what became of this persona at `made_at`; what of it was still to be sent is cancelled.
+
+    Earlier and later changes that had to leave together with it are forgotten too.
+    """
+    _forget(
+        Delivery.objects.filter(persona_id=persona_id, since__lte=made_at, created_at__gte=made_at),
+        code="persona_deleted",
+        at=at,
+    )
+
+
 def _forget(deliveries: QuerySet[Delivery], *, code: str, at: datetime) -> None:
     destinations = set(deliveries.values_list("destination", flat=True))
     if not destinations:

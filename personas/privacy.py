@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from django.db.models import Count
@@ -95,7 +96,7 @@ def erase_all(personas: Sequence[Persona], *, cause: Cause) -> list[DeletionRece
     OperationRow.objects.filter(persona__in=personas).update(
         persona_name="", values={}, differences=[], problems=[], before=None
     )
-    _forget_merges(personas)
+    _forget_merges(personas, at=cause.at)
     for persona in personas:
         record_deletion(persona, cause=cause)
     outbox.forget_personas(persona_ids=[persona.pk for persona in personas], at=cause.at)
@@ -103,11 +104,12 @@ def erase_all(personas: Sequence[Persona], *, cause: Cause) -> list[DeletionRece
     return receipts
 
 
-def _forget_merges(personas: Sequence[Persona]) -> None:
+def _forget_merges(personas: Sequence[Persona], *, at: datetime) -> None:
     """Nobody whom these people were part of until a merge was undone says any more what they brought along."""
     merges = Merge.objects.filter(absorbed_id__in=[persona.pk for persona in personas])
     for merge in merges.defer("before"):
         # Their name and addresses, and what was chosen of them, were written at these two moments.
         moments = [moment for moment in (merge.merged_at, merge.undone_at) if moment]
         PersonaChange.objects.filter(persona=merge.kept_id, happened_at__in=moments).delete()
+        outbox.forget_changes(persona_id=merge.kept_id, at=at, made_at=merge.merged_at)
     merges.delete()

@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 
 from accounts.models import User, Workspace
-from delivery.models import Event
+from delivery import books
+from delivery.models import Delivery, Destination, Event
 from messaging.models import Message, Recipient, Topic
 from personas.history import Cause
 from personas.matching import ContactDraft
@@ -42,6 +43,7 @@ from personas.services import (
 )
 from personas.unmerging import MergeNotLatest, MergeUndone, plan_undo, undo_merge
 from platforms.models import ContactSession
+from tests.delivery.fake import register_fakes
 from tests.personas.test_services import _at_once as at_once
 from tests.personas.test_snapshots import every_row
 
@@ -372,8 +374,11 @@ def test_deleting_the_kept_one_drops_its_merges(workspace: Workspace, kept: Pers
 def test_deleting_one_whose_merge_was_undone_leaves_nothing_of_them_with_the_kept_one(
     workspace: Workspace, kept: Persona, absorbed: Persona
 ) -> None:
+    register_fakes()
+    destination = Destination.objects.create(workspace=workspace, name="X", kind="keyed", carries_personas=True)
     absorbed_id = absorbed.pk
     merge = _merge(kept, absorbed, cause=LATER)
+    assert "+6281200000102" in str(list(Delivery.objects.filter(persona_id=kept.pk).values("payload")))
     merge.refresh_from_db()
     undo_merge(merge=merge, cause=Cause(origin=Origin.PERSON, actor_label="Sari", at=LATER.at + timedelta(hours=1)))
     history = PersonaChange.objects.filter(persona=kept, happened_at=AT).count()
@@ -382,9 +387,10 @@ def test_deleting_one_whose_merge_was_undone_leaves_nothing_of_them_with_the_kep
     delete_persona(workspace=workspace, persona_id=absorbed_id, cause=LATER)
 
     assert not Merge.objects.exists()
-    left = str(list(PersonaChange.objects.values()))
+    left = str([*PersonaChange.objects.values(), *Delivery.objects.exclude(kind="persona.deleted").values("payload")])
     assert [said for said in ("R. Hartono", "+6281200000102", "Calls in the evening") if said in left] == []
     assert PersonaChange.objects.filter(persona=kept).count() == history
+    assert books.audit(destination.pk) == {}
 
 
 @pytest.mark.parametrize("edited", ["kept", "absorbed"])
