@@ -1,16 +1,19 @@
 import json
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import check_password
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts.models import Membership, User, Workspace
 from delivery.models import Delivery
 from messaging.models import Message, Topic
 from messaging.templates import fill_template
-from personas.models import Contact, Persona
+from personas.duplicates import scan_next
+from personas.models import Contact, DuplicatePair, Persona
 from platforms.bevatel.server.wire import ContactCreate
 from platforms.docs.catalogue import DOCUMENTS
 from platforms.models import Connection, Link
@@ -53,7 +56,16 @@ def test_the_demo_is_two_workspaces_people_topics_and_personas() -> None:
         ("sandbox", "demo_bot", "support"),
     }
     assert set(Topic.objects.values_list("workspace__slug", "type")) == {("demo", "mass")}
-    assert (Topic.objects.count(), Persona.objects.count(), Contact.objects.count()) == (3, 8, 12)
+    assert (Topic.objects.count(), Persona.objects.count(), Contact.objects.count()) == (3, 10, 14)
+
+
+def test_the_demo_has_two_who_are_likely_one() -> None:
+    load()
+
+    scan_next(Workspace.objects.get(slug="demo"), now=timezone.now() + timedelta(hours=1))
+
+    pairs = DuplicatePair.objects.values_list("first__name", "second__name", "reason")
+    assert list(pairs) == [("Joko Prasetyo", "Pak Joko", "same_number")]
 
 
 def test_the_demo_has_what_the_examples_of_the_documents_send() -> None:
@@ -86,7 +98,7 @@ def test_the_demo_is_connected_to_the_sandbox_in_every_dialect() -> None:
         ("chative", "demo", ["personas"]),
         ("bevatel", "demo", ["personas"]),
     ]
-    assert Link.objects.count() == 12
+    assert Link.objects.count() == 15
 
 
 def test_a_server_whose_own_address_is_refused_says_so_and_loads_the_rest(settings: Any) -> None:

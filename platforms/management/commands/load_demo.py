@@ -42,15 +42,20 @@ ATTRIBUTES = (
 )
 # The examples of the API documents send it.
 TEMPLATE = {"name": "order_shipped", "language": "en", "body": "Hello {{1}}, your order {{2}} is on its way."}
-PERSONAS = (
+PERSONAS: tuple[tuple[PersonaDraft, *tuple[ContactDraft, ...]], ...] = (
     (
-        "Rina Hartono",
+        PersonaDraft("Rina Hartono", attributes={"city": "Jakarta", "customer_since": "2024-03-01"}),
         ContactDraft("whatsapp", "0812-0000-0101", "Main contact"),
         ContactDraft("email", "rina@example.org"),
     ),
-    ("Joko Prasetyo", ContactDraft("whatsapp", "+62 812 0000 0102", "Main contact")),
-    ("Maya Lestari", ContactDraft("phone", "0812-0000-0103"), ContactDraft("telegram", "maya_lestari")),
-    ("Toko Sumber Rejeki", ContactDraft("email", "pesanan@example.org", "Orders")),
+    (
+        PersonaDraft("Joko Prasetyo", attributes={"city": "Bandung"}),
+        ContactDraft("whatsapp", "+62 812 0000 0102", "Main contact"),
+    ),
+    (PersonaDraft("Maya Lestari"), ContactDraft("phone", "0812-0000-0103"), ContactDraft("telegram", "maya_lestari")),
+    (PersonaDraft("Toko Sumber Rejeki"), ContactDraft("email", "pesanan@example.org", "Orders")),
+    # The number of one above in another notation: what the queue of duplicates is for.
+    (PersonaDraft("Pak Joko", attributes={"customer_since": "2025-08-17"}), ContactDraft("phone", "0812-0000-0102")),
 )
 
 CONNECTIONS = (
@@ -103,8 +108,8 @@ class Command(BaseCommand):
             Topic.objects.create(workspace=demo, type=TopicType.MASS, name=name)
         Template.objects.create(workspace=demo, **TEMPLATE)
         cause = Cause(origin=Origin.SYSTEM, actor_label="demo", at=timezone.now())
-        for name, *contacts in PERSONAS:
-            add_persona(workspace=demo, draft=PersonaDraft(name=name), contacts=contacts, cause=cause)
+        for draft, *contacts in PERSONAS:
+            add_persona(workspace=demo, draft=draft, contacts=contacts, cause=cause)
 
     def _connect(self, demo: Workspace, sandbox: Workspace) -> None:
         """Who is in `demo` is in `sandbox` too, and linked, so that the first change is seen to arrive."""
@@ -117,10 +122,8 @@ class Command(BaseCommand):
         secret = issue_token(workspace=sandbox, configuration=configuration, by=COMMAND_LINE).secret.value
         cause = Cause(origin=Origin.SYSTEM, actor_label="demo", at=timezone.now())
         twins = {}
-        for persona in demo.personas.order_by("pk").prefetch_related("contacts"):
-            contacts = [ContactDraft(contact.type, contact.key, contact.label) for contact in persona.contacts.all()]
-            twin = add_persona(workspace=sandbox, draft=PersonaDraft(name=persona.name), contacts=contacts, cause=cause)
-            twins[persona.pk] = twin.pk
+        for persona, (person, *contacts) in zip(demo.personas.order_by("pk"), PERSONAS, strict=True):
+            twins[persona.pk] = add_persona(workspace=sandbox, draft=person, contacts=contacts, cause=cause).pk
         number = str(sandbox.account_number)
         for platform, path, carries in CONNECTIONS:
             draft = ConnectionDraft(
