@@ -108,6 +108,8 @@ class AttributeDefinitionPages(WorkspaceModelAdmin):
         if workspace is None or not self.has_add_permission(request):
             raise PermissionDenied
         form = NewAttributeForm(request.POST or None)
+        if request.method == "GET":
+            form.fields["label"].widget.attrs["autofocus"] = True
         if request.method == "POST" and form.is_valid():
             try:
                 definition = add_attribute(workspace=workspace, **form.cleaned_data)

@@ -49,6 +49,8 @@ def given(**changes: str) -> dict[str, str]:
 
 
 def test_attribute_without_a_key_gets_one_from_its_label(ayu: Client, size: AttributeDefinition) -> None:
+    assert b'name="label" maxlength="100" autofocus' in ayu.get(ADD).content
+
     answer = ayu.post(ADD, given(), follow=True)
 
     assert answer.redirect_chain == [(LIST, 302)]

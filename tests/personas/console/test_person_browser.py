@@ -66,6 +66,7 @@ def test_person_is_edited_and_saved_by_keyboard_alone(page: Page, rina: Persona)
     rina.refresh_from_db()
     assert (rina.name, rina.attributes.get(definition__key="vip").value) == ("Rina Hartono", "false")
     expect(page.locator("#saved")).to_contain_text("Saved: 2 changes")
+    expect(page.locator("section:has(> #saved)")).to_be_focused()
     expect(save).to_be_hidden()
 
 
