@@ -138,7 +138,8 @@ class Chative(Platform):
         return found | {f"attribute:{key}": value for key, value in custom.items()}
 
     def probe(self, job: Job) -> Plan:
-        yield PlannedCall("test", "GET", "contacts?page=0&limit=1")
+        tested = yield PlannedCall("test", "GET", "contacts?page=0&limit=1")
+        len(tested.value["list"])  # whatever else answers at this address has no such list
         return ""
 
     # ------------------------------------------------------------------ the wire

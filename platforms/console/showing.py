@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import may
 from accounts.roles import Action
 from delivery.models import Delivery
+from delivery.states import State
 from personas.console.words import Words
 from personas.models import AttributeDefinition, AttributeType, Persona, PersonaChange
 from platforms.arrivals import Place, arrivals_of_persona, arrivals_of_token
@@ -34,15 +35,13 @@ class ShownDelivery:
     """Label of each field that it carries, and the id of the control that changes it ("" for none)."""
     url: str
     """Its page in the monitor."""
+    leaves: str
+    """When, of one that waits; "" when that is its own time."""
 
     @property
     def is_about_connection(self) -> bool:
         """Whether it was refused for the connection's sake, so that another value would not help."""
         return self.delivery.code in NOT_FOR_ITS_VALUES
-
-    @property
-    def is_due(self) -> bool:
-        return self.delivery.due_at <= timezone.now()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ def _context(
 
 def _shown(place: Place, fields: Any, label: Any) -> ShownPlace:
     def showing(delivery: Delivery) -> ShownDelivery:
-        return ShownDelivery(delivery, fields(delivery), _monitor_url(delivery))
+        return ShownDelivery(delivery, fields(delivery), _monitor_url(delivery), _leaves(delivery, place))
 
     return ShownPlace(
         place,
@@ -113,6 +112,15 @@ def _shown(place: Place, fields: Any, label: Any) -> ShownPlace:
         [showing(delivery) for delivery in place.given_up],
         [label(field) for field in place.link.drifted_fields] if place.link else [],
     )
+
+
+def _leaves(delivery: Delivery, place: Place) -> str:
+    is_under_way = {State.WAITING, State.SENDING}
+    if any(other.pk < delivery.pk and other.state in is_under_way for other in place.undelivered):
+        return gettext("leaves with the one before it, or after it")
+    if delivery.due_at > place.at:
+        return ""
+    return gettext("waits") if place.waits_because else gettext("leaves in a moment")
 
 
 class _PersonWords:

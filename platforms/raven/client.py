@@ -188,7 +188,7 @@ class Raven(Platform):
 
     def advice(self, answer: Answer, carries: Sequence[str], job: Job) -> list[str]:
         """What the token there lacks for what the connection carries."""
-        held = set((answer.value or {}).get("data", {}).get("abilities", []))
+        held = set(answer.value["data"]["abilities"])
         missing = [key for what in carries for key in _NEEDED[what] if key not in held]
         return [_("That token lacks: %(abilities)s.") % {"abilities": ", ".join(missing)}] if missing else []
 

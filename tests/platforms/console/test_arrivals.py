@@ -93,6 +93,18 @@ def test_waiting_says_why_and_when_next_and_is_asked_for_again(client: Client, r
     assert 'data-poll="5000"' in answer
 
 
+def test_waiting_behind_another_says_so_and_promises_no_moment(
+    client: Client, rina: Persona, workspace: Workspace, now: datetime
+) -> None:
+    put(rina, "waiting", due_at=now + timedelta(minutes=3))
+    update_persona(workspace=workspace, persona_id=rina.pk, draft=PersonaDraft(name="Rina H."), cause=BY_TEST)
+
+    answer = shown(client, rina)
+
+    assert "leaves with the one before it, or after it" in answer
+    assert "leaves in a moment" not in answer
+
+
 def test_what_leaves_now_is_asked_for_soon_and_what_arrived_never_again(
     client: Client, rina: Persona, now: datetime
 ) -> None:
@@ -105,6 +117,18 @@ def test_what_leaves_now_is_asked_for_soon_and_what_arrived_never_again(
     assert 'data-poll="700"' in leaving
     assert 'data-poll=""' in arrived
     assert 'data-spoken="Shop: Delivered."' in arrived
+
+
+def test_waiting_for_a_connection_that_pauses_promises_no_moment(
+    client: Client, rina: Persona, shop: Connection, now: datetime
+) -> None:
+    Destination.objects.filter(pk=shop.destination_id).update(resumes_at=now + timedelta(minutes=1))
+    put(rina, "waiting", due_at=now - timedelta(seconds=1))
+
+    answer = shown(client, rina)
+
+    assert "The connection pauses" in answer
+    assert "leaves in a moment" not in answer
 
 
 def test_waiting_for_a_connection_that_is_off_says_so(client: Client, rina: Persona, shop: Connection) -> None:
