@@ -22,9 +22,13 @@ PICTURES = ROOT / "docs" / "screenshots"
 PASSWORD = "only-for-the-pictures"  # noqa: S105 - the database is thrown away
 PAGES = {
     "tokens": "tokens/token/",
-    "permissions": "tokens/token/2/permissions/",
-    "usage": "tokens/token/2/usage/",
+    "permissions": "tokens/token/{token}/permissions/",
+    "usage": "tokens/token/{token}/usage/",
     "overview": "",
+    "personas": "personas/persona/",
+    "persona": "personas/persona/{persona}/change/",
+    "deliveries": "delivery/delivery/",
+    "connections": "platforms/connection/",
 }
 WINDOWS = {"light": ("light", 1280, 800), "dark": ("dark", 1280, 800), "phone": ("light", 390, 844)}
 
@@ -41,25 +45,31 @@ def main() -> None:
             "DJANGO_SETTINGS_MODULE": "raven_admin.settings",
         }
         django.setup()
-        fill()
+        shown = fill()
         probe.close()
-        command = [sys.executable, "-m", "granian", "raven_admin.wsgi:application", "--interface", "wsgi"]
-        server = subprocess.Popen([*command, "--port", str(port), "--log-level", "error"], cwd=ROOT)
+        granian = [sys.executable, "-m", "granian", "raven_admin.wsgi:application", "--interface", "wsgi"]
+        server = subprocess.Popen([*granian, "--port", str(port), "--log-level", "error"], cwd=ROOT)
+        worker = subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT)
         try:
             wait_for(f"http://127.0.0.1:{port}/console/login/")
-            take_pictures(f"http://127.0.0.1:{port}/console/")
+            wait_until_delivered()
+            take_pictures(f"http://127.0.0.1:{port}/console/", shown)
         finally:
-            server.terminate()
-            server.wait()
+            for process in (worker, server):
+                process.terminate()
+                process.wait()
 
 
-def fill() -> None:
-    """A few tokens in every state, and calls of the last weeks."""
+def fill() -> dict[str, int]:
+    """A few tokens in every state, calls of the last weeks, and an edited person; which of them the pictures show."""
     from django.core.management import call_command
     from django.utils import timezone
 
     from accounts.models import User, Workspace
     from messaging.models import Topic
+    from personas.history import Cause
+    from personas.models import Origin, Persona
+    from personas.services import PersonaDraft, update_persona
     from tokens.abilities import ABILITY_KEYS
     from tokens.models import RequestLogEntry, Token
     from tokens.services import COMMAND_LINE, Configuration, issue_token, revoke_token, switch_token
@@ -102,6 +112,22 @@ def fill() -> None:
             )  # fmt: skip
         Token.objects.filter(pk=tokens[name].pk).update(last_used_at=now - timedelta(minutes=calls % 50))
     RequestLogEntry.objects.bulk_create(sorted(entries, key=lambda entry: entry.received_at))
+    rina = Persona.objects.get(workspace=demo, name="Rina Hartono")
+    update_persona(
+        workspace=demo, persona_id=rina.pk, draft=PersonaDraft(name="Rina Hartono-Putri"),
+        cause=Cause(origin=Origin.PERSON, actor_label="admin", at=timezone.now()),
+    )  # fmt: skip
+    return {"token": tokens["Shop backend"].pk, "persona": rina.pk}
+
+
+def wait_until_delivered() -> None:
+    from delivery.models import Delivery
+
+    for _attempt in range(120):
+        if not Delivery.objects.open().exists():
+            return
+        time.sleep(0.25)
+    sys.exit("The worker did not deliver.")
 
 
 def wait_for(url: str) -> None:
@@ -115,16 +141,18 @@ def wait_for(url: str) -> None:
     sys.exit("The server did not start.")
 
 
-def take_pictures(console: str) -> None:
+def take_pictures(console: str, shown: dict[str, int]) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         for name, (scheme, width, height) in WINDOWS.items():
-            photograph(browser, console, name, scheme, width, height)
+            photograph(browser, console, shown, name, scheme, width, height)
         browser.close()
 
 
-def photograph(browser: Browser, console: str, name: str, scheme: str, width: int, height: int) -> None:
+def photograph(
+    browser: Browser, console: str, shown: dict[str, int], name: str, scheme: str, width: int, height: int
+) -> None:
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(console)
@@ -133,7 +161,7 @@ def photograph(browser: Browser, console: str, name: str, scheme: str, width: in
     page.click("main button")
     page.wait_for_url(console)
     for picture, address in PAGES.items():
-        page.goto(console + address)
+        page.goto(console + address.format(**shown))
         page.screenshot(path=PICTURES / f"{picture}-{name}.png")
     context.close()
 
