@@ -268,7 +268,7 @@ class DuplicatePair(models.Model):
     class Reason(models.TextChoices):
         SAME_NUMBER = "same_number", _("Same number")
         SAME_EMAIL = "same_email", _("Same e-mail address")
-        NEAR_NAME = "near_name", _("Near name and a shared contact")
+        NEAR_NAME = "near_name", _("Near name and something shared")
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     first = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="+")

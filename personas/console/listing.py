@@ -19,7 +19,7 @@ from accounts.access import current_workspace
 from accounts.console import COUNTED_AT_MOST, ListButton, WorkspaceChangeList, WorkspaceModelAdmin, page_size
 from accounts.models import Workspace
 from personas.console.importing import excel_buttons
-from personas.console.saved import saved_filters
+from personas.console.saved import SHOWN_AT_MOST, saved_filters
 from personas.filters import OPERATORS_OF_TYPE, FilterInvalid, Operator, PersonaFilter, Problem
 from personas.finding import newest_ids
 from personas.models import AttributeDefinition, AttributeType, AttributeValue, Contact, ContactType, Persona
@@ -232,7 +232,7 @@ class PersonaListing(WorkspaceModelAdmin):
         response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
             changelist = cast(PersonaChangeList, response.context_data["cl"])
-            saved = list(saved_filters(request.user, changelist.workspace))
+            saved = list(saved_filters(request.user, changelist.workspace)[:SHOWN_AT_MOST])
             query = changelist.chosen.to_query()
             response.context_data |= {
                 "saved_filters": saved,

@@ -21,7 +21,8 @@ from personas.filters import FilterInvalid, PersonaFilter
 from personas.models import SavedFilter
 
 PEOPLE = "admin:personas_persona_changelist"
-SAVED_AT_MOST = 100
+SHOWN_AT_MOST = 100
+"""Above the list of people; all are on the page of saved filters."""
 
 
 def saved_filters(user: Any, workspace: Workspace) -> QuerySet[SavedFilter]:

@@ -12,8 +12,6 @@ from personas.models import AttributeDefinition, AttributeType, ContactType
 
 CLEAR = "(clear)"
 """The word that takes a value away; an empty cell leaves it as it is."""
-SEPARATOR = "; "
-"""Between several contacts in one cell, unless it has line breaks: then those alone are."""
 
 
 @dataclass(frozen=True, slots=True)
