@@ -5,6 +5,7 @@ send that broke off goes on where it stopped. Sources: shared/vendors/bevatel.md
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -115,9 +116,13 @@ class Bevatel(Platform):
         steps, target = job.steps, job.target
         if message.template is not None:
             return (yield from self._send_template(message, target))
-        contact = steps.get("contact") or job.remote_id
+        # A contact there has one number: another one of the person's is a contact of its own.
+        first = message.person.first(*_TYPES["phone_number"])
+        is_their_number = first is not None and first.key == message.to.key
+        contact = steps.get("contact") or (job.remote_id if is_their_number else "")
         if not contact:
-            contact, _new = yield from self._find_or_create(message.person, job)
+            of_number = message.person if is_their_number else replace(message.person, addresses=(message.to,))
+            contact, _new = yield from self._find_or_create(of_number, job)
         steps["contact"] = contact
         if "conversation" not in steps:
             listed = yield PlannedCall("conversations", "GET", f"contacts/{contact}/conversations")

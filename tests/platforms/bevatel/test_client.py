@@ -133,6 +133,21 @@ def test_message_takes_contact_session_conversation_and_message(
     assert set(parcel.steps) == {"contact", "source", "conversation"}
 
 
+def test_message_to_a_second_number_goes_to_a_contact_with_that_number(
+    connection: Connection, workspace: Workspace, remote: Remote, support_user: User
+) -> None:
+    second = ContactDraft("phone", "+6281200000199")
+    rina = add_rina(workspace)
+    carry(waiting(connection)[0])
+    update_persona(workspace=workspace, persona_id=rina.pk, contacts=[second], cause=BY_TEST)
+
+    outcome, _parcel = carry(send_to(connection, "To the second number.", sender=support_user, to=second))
+
+    got = Message.objects.get(topic__workspace=remote.workspace).recipients.get()
+    assert isinstance(outcome, Delivered)
+    assert got.contact.normalized == "+6281200000199"
+
+
 def test_second_message_stands_in_the_running_conversation(
     connection: Connection, workspace: Workspace, remote: Remote, support_user: User
 ) -> None:
