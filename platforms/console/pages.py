@@ -15,6 +15,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
 from accounts.roles import Action
+from personas.models import ContactType
+from platforms.carrying import sends_to
 from platforms.connections import (
     add_connection,
     change_connection,
@@ -186,7 +188,8 @@ class ConnectionAdmin(IncomingPages, PreviewPages, ComparePages):
             title=connection.name, connection=connection, platform=platform_of(connection.platform), form=form,
             health=health_of(connection, at=timezone.now()), may_write=self.has_change_permission(request, connection),
             waiting=waiting_count(connection), linked=linked, counted_at_most=_COUNTED_AT_MOST,
-            drift=drift_figures(connection), **self.incoming_context(request, connection), **context,
+            sends_to=[ContactType(type).label for type in sends_to(connection)], drift=drift_figures(connection),
+            **self.incoming_context(request, connection), **context,
         )  # fmt: skip
 
     def _secret_page(self, request: HttpRequest, connection: Connection, secret: str) -> HttpResponse:

@@ -59,6 +59,26 @@ def test_every_platform_can_be_chosen_and_says_what_it_cannot_take(client: Clien
         assert "Good to know about" in form
 
 
+def test_connection_says_whom_its_messages_reach_and_when_another_one_sends_instead(
+    client: Client, workspace: Workspace
+) -> None:
+    first, second = (
+        add_connection(
+            workspace=workspace,
+            draft=ConnectionDraft(
+                platform="bevatel", name=name, base_url="https://chat.example.org", credential="a-secret-of-chatwoot",
+                settings={"account_id": "7", "inbox_id": "3"}, carries=frozenset({"messages"}),
+            ),
+        )
+        for name in ("Shop chat", "Second chat")
+    )  # fmt: skip
+
+    pages = [client.get(reverse(CHANGE, args=[each.pk])).content.decode() for each in (first, second)]
+
+    assert "<dt>Messages go to</dt><dd>Phone, WhatsApp</dd>" in pages[0]
+    assert "Another connection, which comes first, sends to all it could reach." in pages[1]
+
+
 def test_connection_is_added_and_its_credential_is_stored_encrypted(client: Client) -> None:
     answer = client.post(f"{reverse(ADD)}?platform=bevatel", TYPED, follow=True)
 
