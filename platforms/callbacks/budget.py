@@ -69,7 +69,7 @@ def _mail(callback: Callback, step: int) -> None:
         _("Nothing is lost: events wait, and go out when you press “Enable and recover”.")
         if step == WARNED_AT[0]
         else _("At 100 %% it is switched off, and events wait.") % {},
-        f"{settings.BASE_URL}{reverse('admin:platforms_callback_change', args=[callback.pk])}",
+        f"{settings.BASE_URL}{reverse('admin:tokens_callback_change', args=[callback.pk])}",
     ]
     try:
         send_mail(subject, "\n".join(sentences), None, [caretaker.email])

@@ -70,12 +70,14 @@ def standing_of(callback: Callback | None) -> Standing:
         level = "off" if callback.off_because == Callback.Off.PERSON else "bad"
         return Standing(level, callback.get_off_because_display(), kept)
     if callback.failing_since is not None:
-        percent = percent_used(callback, at=timezone.now())
-        label = gettext("Failing: %(percent)d %% of the time it may") % {"percent": percent}
-        sentence = gettext("At 100 %% it is switched off. The last problem: %(problem)s") % {
-            "problem": callback.destination.last_problem or "–"
+        sentence = gettext(
+            "It has used %(percent)d %% of the time that it may fail, and is switched off at 100 %%."
+            " The last problem: %(problem)s"
+        ) % {
+            "percent": percent_used(callback, at=timezone.now()),
+            "problem": callback.destination.last_problem or "–",
         }
-        return Standing("warn", label, sentence)
+        return Standing("warn", _("Failing"), sentence)
     if callback.destination.last_delivered_at is None:
         return Standing("info", _("Nothing sent yet"))
     return Standing("good", _("Works"))
@@ -106,7 +108,6 @@ def callbacks_tab(request: HttpRequest, token: Token, may_write: bool, show: Sho
     )  # fmt: skip
     if context.get("secret"):
         page["Cache-Control"] = "no-store"
-        page["Referrer-Policy"] = "no-referrer"
     return page
 
 
@@ -160,6 +161,7 @@ def _try(request: HttpRequest, token: Token, form: CallbacksForm, context: dict[
         return
     context |= {
         "tried": tried.exchange,
+        "tried_body": words.pretty(tried.exchange.request_body),
         "tried_event": CallbackEvent(event).label,
         "tried_problem": problem_of(tried.exchange)[1],
         "secret": tried.secret,
@@ -181,11 +183,11 @@ class CallbackPages(WorkspaceModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
-            path("", view(self.changelist_view), name="platforms_callback_changelist"),
-            path("<path:object_id>/switch/", view(self.switch_view), name="platforms_callback_switch"),
-            path("<path:object_id>/again/", view(self.again_view), name="platforms_callback_again"),
-            path("<path:object_id>/replay/", view(self.replay_view), name="platforms_callback_replay"),
-            path("<path:object_id>/", view(self.change_view), name="platforms_callback_change"),
+            path("", view(self.changelist_view), name="tokens_callback_changelist"),
+            path("<path:object_id>/switch/", view(self.switch_view), name="tokens_callback_switch"),
+            path("<path:object_id>/again/", view(self.again_view), name="tokens_callback_again"),
+            path("<path:object_id>/replay/", view(self.replay_view), name="tokens_callback_replay"),
+            path("<path:object_id>/", view(self.change_view), name="tokens_callback_change"),
         ]
 
     def list_buttons(self, request: HttpRequest, changelist: Any) -> list[ListButton]:
@@ -289,7 +291,7 @@ class CallbackPages(WorkspaceModelAdmin):
 
     @staticmethod
     def _back(callback: Callback) -> HttpResponse:
-        return redirect("admin:platforms_callback_change", callback.pk)
+        return redirect("admin:tokens_callback_change", callback.pk)
 
 
 def _newest(callback: Callback) -> list[Delivery]:

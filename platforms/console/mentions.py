@@ -43,7 +43,7 @@ class NamesOfRooms:
         } | {
             callback.destination_id: Mention(
                 callback.destination.name,
-                reverse("admin:platforms_callback_change", args=[callback.pk]),
+                reverse("admin:tokens_callback_change", args=[callback.pk]),
                 gettext("Callback"),
             )
             for callback in callbacks

@@ -64,7 +64,7 @@ def test_each_event_says_what_the_documentation_shows(
     for event in ("conversation.created", "message.received", "message.status", "persona.updated"):
         subscribe(event)
     message = receive(workspace, rina)
-    recipient = Recipient.objects.create(message=message, persona=rina, contact=rina.contacts.first())
+    recipient = Recipient.objects.create(message=message, persona=rina, contact=rina.contacts.all()[0])
 
     note_progress(recipient_id=recipient.pk, state=Recipient.State.DELIVERED)
     update_persona(workspace=workspace, persona_id=rina.pk, draft=PersonaDraft(name="Rina H."), cause=BY_TEST)
