@@ -55,7 +55,9 @@ def test_saving_keeps_history_and_makes_one_secret_for_all(token: Token, receive
     assert first.secret.startswith("whsec_")
     assert second.secret is None
     assert secrets_of(token.pk, at=timezone.now()) == [first.secret]
-    assert token.events.values_list("changes", flat=True)[0] == [{"field": "callback:message.status", "old": "", "new": f"{receiver.url}/2"}]
+    assert token.events.values_list("changes", flat=True)[0] == [
+        {"field": "callback:message.status", "old": "", "new": f"{receiver.url}/2"}
+    ]
     assert save(token, message_received=receiver.url).changes == []
 
 
