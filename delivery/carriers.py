@@ -37,6 +37,8 @@ class Temporary:
     """A sentence for people."""
     retry_after: timedelta | None = None
     """What the destination asked for; see `delivery.backoff.parse_retry_after`."""
+    again_after: timedelta | None = None
+    """By the carrier's own schedule, which also knows when to give up; None: by the outbox's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ class Move:
     recipient_id: int
     state: State
     problem: str = ""
+    workspace_id: int = 0
 
 
 _followers: list[Callable[[Sequence[Move]], None]] = []
@@ -28,7 +29,7 @@ def follow(follower: Callable[[Sequence[Move]], None]) -> None:
 def tell(moved: Iterable[tuple[Delivery, State, str]]) -> None:
     """Whoever follows knows that these deliveries are in these states now, with these problems."""
     moves = [
-        Move(delivery.recipient_id, state, problem)
+        Move(delivery.recipient_id, state, problem, delivery.workspace_id)
         for delivery, state, problem in moved
         if delivery.recipient_id is not None
     ]

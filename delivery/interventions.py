@@ -93,6 +93,17 @@ def send_now(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
     return locked
 
 
+@transaction.atomic
+def resend(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
+    """What arrived is sent once more, as a new delivery, which is returned. Raises MoveNotAllowed if it did not."""
+    if delivery.state != State.DELIVERED:
+        raise MoveNotAllowed(state=str(delivery.get_state_display()).lower())
+    done = _note_one(delivery, Action.REPLAY, by=by, at=at)
+    _send_again([delivery], done, at=at)
+    copy: Delivery = Delivery.objects.filter(intervention=done).latest("pk")
+    return copy
+
+
 def cancel(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
     """It will not be sent. Raises MoveNotAllowed."""
     return _act_on_one(delivery, Action.CANCEL, State.CANCELLED, by=by, at=at)
@@ -121,10 +132,15 @@ def check(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
 
 
 @transaction.atomic
-def retry_many(*, destination: Destination, by: str, at: datetime, code: str = "") -> Intervention:
-    """All refused ones of this problem (empty: of any) are being retried in the background. Raises AlreadyUnderWay."""
+def retry_many(
+    *, destination: Destination, by: str, at: datetime, code: str = "", since: datetime | None = None
+) -> Intervention:
+    """All refused ones of this problem (empty: of any) are being retried in the background. Raises AlreadyUnderWay.
+
+    `since`: those refused from then on; None: whenever.
+    """
     _check_free(destination, Action.RETRY)
-    return _begin(destination, Action.RETRY, state=State.REFUSED, code=code, by=by, at=at)
+    return _begin(destination, Action.RETRY, state=State.REFUSED, code=code, since=since, by=by, at=at)
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from delivery import books
 from delivery.carriers import DeliveryDraft, Occurrence, carrier_of
@@ -15,27 +15,34 @@ from delivery.states import State
 from raven_admin.statements import Statement
 
 PERSONAS, MESSAGES, TOKENS, EVENTS = "carries_personas", "carries_messages", "carries_tokens", "carries_events"
-"""What a destination may carry; `announce` asks those only that carry what happened."""
+"""What a destination may carry; `announce` asks those only that carry what happened, or events of any kind."""
 
 
 _IS_CARRIED = {
     what: Statement(
-        f"SELECT 1 FROM delivery_destination WHERE workspace_id = %s AND removed_at IS NULL AND {what} LIMIT 1"  # noqa: S608
+        "SELECT 1 FROM delivery_destination WHERE workspace_id = %s AND removed_at IS NULL"  # noqa: S608
+        f" AND ({what} OR carries_events) LIMIT 1"
     )
     for what in (PERSONAS, MESSAGES, TOKENS, EVENTS)
 }
 
 
+def is_carried(what: str, *, workspace_id: int) -> bool:
+    """Whether `announce` to `what` would ask anybody."""
+    return _IS_CARRIED[what].row(workspace_id) is not None
+
+
 def announce(occurrences: Sequence[Occurrence], *, to: str) -> list[Delivery]:
     """Whatever must leave because of `occurrences`, all of one workspace, is in the outbox.
 
-    `to` is one of PERSONAS, MESSAGES, TOKENS, EVENTS. Part of the caller's transaction. A destination is not told what
-    came from it.
+    `to` is one of PERSONAS, MESSAGES, TOKENS, EVENTS; destinations that carry events are asked in any case. Part of the
+    caller's transaction. A destination is not told what came from it.
     """
     # Most workspaces are connected to nothing, and pay for no more than this.
-    if not occurrences or _IS_CARRIED[to].row(occurrences[0].workspace_id) is None:
+    if not occurrences or not is_carried(to, workspace_id=occurrences[0].workspace_id):
         return []
-    destinations = Destination.objects.filter(workspace=occurrences[0].workspace_id, removed_at=None, **{to: True})
+    is_asked = Q(carries_events=True) | Q(**{to: True})
+    destinations = Destination.objects.filter(is_asked, workspace=occurrences[0].workspace_id, removed_at=None)
     posted: list[Delivery] = []
     for destination in destinations.order_by("id"):
         news = [occurrence for occurrence in occurrences if occurrence.came_from != destination.pk]

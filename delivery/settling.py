@@ -100,10 +100,12 @@ def _row(result: Result, pause: timedelta, *, now: datetime) -> _Row:
     code, reason = outcome.code[:60], outcome.reason[:500]
     if isinstance(outcome, Temporary):
         attempts = delivery.attempt_count + 1
-        if not pause and attempts >= GIVE_UP_ATTEMPTS and now - delivery.created_at > GIVE_UP_AFTER:
+        is_old = attempts >= GIVE_UP_ATTEMPTS and now - delivery.created_at > GIVE_UP_AFTER
+        if is_old and not pause and outcome.again_after is None:
             reason = f"Given up after {attempts} attempts. The last one: {reason}"[:500]
             return _Row(State.REFUSED, delivery.due_at, code, reason, delivery.remote_id)
-        wait = max(pause or backoff(attempts), outcome.retry_after or timedelta(0))
+        own = outcome.again_after if outcome.again_after is not None else pause or backoff(attempts)
+        wait = max(own, outcome.retry_after or timedelta(0))
         return _Row(State.WAITING, now + wait, code, reason, delivery.remote_id)
     state = State.REFUSED if isinstance(outcome, Refused) else State.UNKNOWN
     return _Row(state, delivery.due_at, code, reason, delivery.remote_id)

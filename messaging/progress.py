@@ -1,10 +1,17 @@
 """How far a message got with each of its recipients: as its delivery says, and later what the platform tells us."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from delivery import outbox
+from delivery.carriers import Occurrence
 from delivery.following import Move
 from delivery.states import State as Delivery
-from messaging.models import Recipient
+from messaging.models import Message, Recipient
 
 State = Recipient.State
 _OF_DELIVERY = {
@@ -26,18 +33,56 @@ _BEFORE = {
 
 def follow_deliveries(moves: Sequence[Move]) -> None:
     """Recipients are where the deliveries to them are, unless the platform has said already that it arrived."""
-    wanted: dict[tuple[Recipient.State, str], list[int]] = {}
+    wanted: dict[tuple[int, Recipient.State, str], list[int]] = {}
     for move in moves:
         state = _OF_DELIVERY.get(move.state)
         if state is not None:
             problem = move.problem if state == State.FAILED else ""
-            wanted.setdefault((state, problem), []).append(move.recipient_id)
-    for (state, problem), ids in wanted.items():
+            wanted.setdefault((move.workspace_id, state, problem), []).append(move.recipient_id)
+    told = {of: outbox.is_carried(outbox.EVENTS, workspace_id=of) for of in {workspace for workspace, *_ in wanted}}
+    for (workspace_id, state, problem), ids in wanted.items():
         stale = Recipient.objects.filter(pk__in=ids).exclude(state__in=_ARRIVED).exclude(state=state, problem=problem)
-        stale.update(state=state, problem=problem)
+        _move(stale, state, problem, workspace_id=workspace_id, is_told=told[workspace_id])
 
 
+@transaction.atomic
 def note_progress(*, recipient_id: int, state: Recipient.State, problem: str = "") -> bool:
     """The platform says that the message is in this state; returns whether that is news."""
     before = Recipient.objects.filter(pk=recipient_id, state__in=_BEFORE[state])
-    return bool(before.update(state=state, problem=problem[:500] if state == State.FAILED else ""))
+    workspace_id = Message.objects.filter(recipients=recipient_id).values_list("workspace", flat=True).first()
+    if workspace_id is None:
+        return False
+    is_told = outbox.is_carried(outbox.EVENTS, workspace_id=workspace_id)
+    said = problem[:500] if state == State.FAILED else ""
+    return bool(_move(before, state, said, workspace_id=workspace_id, is_told=is_told))
+
+
+def _move(
+    recipients: "QuerySet[Recipient]", state: Recipient.State, problem: str, *, workspace_id: int, is_told: bool
+) -> int:
+    """They are in this state; returns how many. Whatever carries events is told, if there is anything."""
+    if not is_told:
+        return recipients.update(state=state, problem=problem)
+    locked = list(recipients.select_for_update(of=("self",), no_key=True).order_by("pk"))
+    news = [_occurrence(each, state, problem, workspace_id, timezone.now()) for each in locked if each.state != state]
+    moved = Recipient.objects.filter(pk__in=[each.pk for each in locked]).update(state=state, problem=problem)
+    outbox.announce(news, to=outbox.EVENTS)
+    return moved
+
+
+def _occurrence(
+    recipient: Recipient, state: Recipient.State, problem: str, workspace_id: int, at: datetime
+) -> Occurrence:
+    return Occurrence(
+        workspace_id=workspace_id,
+        kind="message.status",
+        subject_id=recipient.message_id,
+        at=at,
+        data={
+            "recipient": recipient.pk,
+            "persona": recipient.persona_id,
+            "old": str(recipient.state),
+            "new": str(state),
+            "problem": problem,
+        },
+    )

@@ -216,6 +216,7 @@ def receive_message(
     Topic.objects.filter(pk=message.topic_id).exclude(status=Topic.Status.OPEN).update(
         status=Topic.Status.OPEN, updated_at=cause.at
     )
+    _announce("message.received", workspace_id, message.pk, cause, topic=message.topic_id)
     return message
 
 
@@ -417,7 +418,23 @@ def _make_topic(workspace_id: int, topic: TopicDraft, persona_id: int | None, ca
     if is_new:
         data = {"topic": made.pk, "type": made.type, "name": made.name, "persona": made.persona_id}
         events.record(workspace_id=workspace_id, kind="conversation.created", data=data, at=cause.at)
+        _announce("conversation.created", workspace_id, made.pk, cause, persona=made.persona_id)
     return made
+
+
+def _announce(kind: str, workspace_id: int, subject_id: int, cause: Cause, **data: Any) -> None:
+    """It leaves for whatever carries events."""
+    news = Occurrence(
+        workspace_id=workspace_id,
+        kind=kind,
+        subject_id=subject_id,
+        at=cause.at,
+        actor_label=cause.actor_label,
+        request_id=cause.request_id,
+        data=data,
+        came_from=cause.came_from,
+    )
+    outbox.announce([news], to=outbox.EVENTS)
 
 
 _EVENT_OF = {Message.Direction.OUTGOING: "message.sent", Message.Direction.INCOMING: "message.received"}

@@ -5,8 +5,12 @@ class PlatformsConfig(AppConfig):
     name = "platforms"
 
     def ready(self) -> None:
+        from platforms.callbacks.carrying import register_callbacks
         from platforms.carrying import register_carriers
+        from platforms.console.callbacks import register_callbacks_tab
         from platforms.console.mentions import register_names
 
         register_carriers()
+        register_callbacks()
+        register_callbacks_tab()
         register_names()

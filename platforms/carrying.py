@@ -31,7 +31,7 @@ from platforms.plans import Ended, run
 from platforms.registry import PLATFORMS
 from platforms.targets import target_of
 from platforms.tokens import configuration_of
-from platforms.transport import Exchange, Request, exchange
+from platforms.transport import DEADLINE_S, Exchange, Request, exchange
 
 PERSONA, PERSONA_GONE, MESSAGE, TOKEN = "persona.changed", "persona.deleted", "message.sent", "token.configured"
 
@@ -254,13 +254,13 @@ class _Steps(dict[str, str]):
             self._parcel.finish_step(name, value)
 
 
-def exchange_in(parcel: Parcel, call: PlannedCall, request: Request) -> Exchange:
+def exchange_in(parcel: Parcel, call: PlannedCall, request: Request, *, deadline_s: float = DEADLINE_S) -> Exchange:
     """What happened to the request; it is kept as one of the parcel's calls."""
     try:
         with parcel.call(
             method=request.method, url=request.url, headers=request.headers, body=request.body, step=call.step
         ) as kept:
-            done = exchange(request)
+            done = exchange(request, deadline_s=deadline_s)
             if done.status is None or done.failure is not None:
                 raise _NotAnswered(done.problem)
             kept.answered(status=done.status, headers=done.headers, body=done.body)

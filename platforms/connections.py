@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Workspace
 from delivery.interventions import remove_destination
 from delivery.models import Delivery, Destination
+from platforms.callbacks.signing import reseal_signing_secrets
 from platforms.carrying import note_expiry
 from platforms.contract import Answer, Job, PlannedCall, Platform, Trouble
 from platforms.email.client import Email
@@ -166,13 +167,17 @@ def try_connection(*, connection: Connection) -> TryOut:
 
 
 def reseal_all() -> int:
-    """Every credential is encrypted with the first key; returns how many. Raises SecretUnreadable, changing nothing."""
+    """Every credential and signing secret is encrypted with the first key; returns how many.
+
+    Raises SecretUnreadable, changing nothing.
+    """
     with transaction.atomic():
         connections = list(Connection.objects.exclude(sealed_credential="").select_for_update().order_by("pk"))
         for connection in connections:
             connection.sealed_credential = resealed(connection.sealed_credential)
         Connection.objects.bulk_update(connections, ["sealed_credential"], batch_size=500)
-    return len(connections)
+        secrets = reseal_signing_secrets()
+    return len(connections) + secrets
 
 
 def waiting_count(connection: Connection, *, at_most: int = 1000) -> int:

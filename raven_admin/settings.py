@@ -264,6 +264,8 @@ OUTBOX_THREADS: int = env.int("OUTBOX_THREADS", default=16)
 OUTBOX_LEASE = timedelta(seconds=60)
 # The oldest undelivered change may be this old before the monitor is no longer green.
 OUTBOX_AGE_LIMIT = timedelta(minutes=env.int("OUTBOX_AGE_LIMIT_MINUTES", default=5))
+# How long a callback may fail without a single success before it is switched off; warnings come at 50, 75 and 100 %.
+CALLBACK_BUDGET_HOURS: int = max(1, env.int("CALLBACK_BUDGET_HOURS", default=72))
 # What the worker starts by itself, and how often.
 SCHEDULED_TASKS = {
     "accounts.tasks.clear_sessions": timedelta(days=1),
@@ -281,6 +283,8 @@ SCHEDULED_TASKS = {
     "platforms.tasks.follow_left_calls": timedelta(minutes=1),
     "platforms.tasks.prune_received": timedelta(days=1),
     "platforms.checking.check_links": timedelta(minutes=1),
+    "platforms.callbacks.budget.watch_budgets": timedelta(minutes=1),
+    "tokens.expiry.tell_of_expirations": timedelta(minutes=1),
 }
 
 # ---------------------------------------- demo

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -33,7 +33,8 @@ from tokens.console.examples import EXAMPLE_USERNAME, self_command, send_command
 from tokens.console.figures import old_secret_use, summary_of
 from tokens.console.headers import sort_headers
 from tokens.console.once import new_nonce, use_nonce
-from tokens.console.words import Text, ability_label, changes_of, explanation, status_reason
+from tokens.console.tabs import TABS_OF_ROOMS_ABOVE, Tab, view_of
+from tokens.console.words import ability_label, changes_of, explanation, status_reason
 from tokens.excel import listing_response
 from tokens.forms import ConfigurationForm, DetailsForm, NameForm, PermissionsForm, RotateForm, add_refusal
 from tokens.models import RequestLogEntry, Token
@@ -53,16 +54,10 @@ _SHOWN_ALREADY = _("That secret was already shown; generate another if you lost 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
 
 
-@dataclass(frozen=True, slots=True)
-class Tab:
-    slug: str
-    label: Text
-    url_name: str
-
-
 _TABS = (
     Tab("details", _("Details"), "admin:tokens_token_change"),
     Tab("permissions", _("Permissions"), "admin:tokens_token_permissions"),
+    *TABS_OF_ROOMS_ABOVE,
     Tab("log", _("Log"), "admin:tokens_token_log"),
     Tab("usage", _("Usage"), "admin:tokens_token_usage"),
     Tab("history", _("History"), "admin:tokens_token_history"),
@@ -115,6 +110,7 @@ class TokenAdmin(_ListAdmin):
             page("<path:object_id>/permissions/", self.permissions_view, "permissions"),
             page("<path:object_id>/log/", self.log_view, "log"),
             page("<path:object_id>/usage/", self.usage_view, "usage"),
+            *(page(f"<path:object_id>/{tab.slug}/", self.room_view, tab.slug, tab=tab) for tab in TABS_OF_ROOMS_ABOVE),
             page("<path:object_id>/rotate/", self.rotate_view, "rotate"),
             *(
                 page(f"<path:object_id>/{slug}/", self.action_view, slug, action=action)
@@ -287,6 +283,14 @@ class TokenAdmin(_ListAdmin):
         token = self._token(request, object_id)
         log = _TokenLog(RequestLogEntry, self.admin_site, token=token)
         return log.changelist_view(request, self._context(request, token, "log"))
+
+    def room_view(self, request: HttpRequest, object_id: str, *, tab: Tab) -> HttpResponseBase:
+        """A tab of a room above: it has what it is told here, and this site's frame around it."""
+        token = self._token(request, object_id)
+        may_write = self.has_change_permission(request, token)
+        if request.method == "POST" and not may_write:
+            raise PermissionDenied
+        return view_of(tab)(request, token, may_write, partial(self._tab, request, token=token, tab=tab.slug))
 
     def usage_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         token = self._token(request, object_id)

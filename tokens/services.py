@@ -15,9 +15,10 @@ from django.utils import timezone
 from accounts.models import Membership, User, Workspace
 from delivery import outbox
 from delivery.carriers import Occurrence
+from delivery.interventions import remove_destination
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITIES, ABILITY_KEYS
-from tokens.models import Token, TokenAbility, TokenEvent
+from tokens.models import Callback, SigningSecret, Token, TokenAbility, TokenEvent
 from tokens.secrets import LASTING, TEMPORARY, Secret, mask_hidden_tokens, new_secret
 
 OVERLAPS = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
@@ -265,12 +266,16 @@ def revoke_token(*, token: Token, by: Actor) -> None:
 def delete_token(*, token: Token, by: Actor) -> None:
     """The token and its counters are gone; its history and request log stay until their own time runs out."""
     _record(token, TokenEvent.Kind.DELETED, by=by)
+    for callback in Callback.objects.filter(token=token).select_related("destination"):
+        remove_destination(destination=callback.destination, by=by.label, at=timezone.now())
     token.delete()
 
 
 @transaction.atomic
 def rotate_token(*, token: Token, overlap: timedelta, by: Actor) -> IssuedToken:
     """A new token with the same configuration replaces this one, whose secret works until `overlap` has passed.
+
+    Its callbacks are the new one's, with the secret that they are signed with.
 
     With no overlap the old token is revoked, and so is one that only begins later; otherwise it expires, at its own
     time if that is sooner. Raises TokenIsRevoked and TokenAlreadyRotated.
@@ -290,6 +295,8 @@ def rotate_token(*, token: Token, overlap: timedelta, by: Actor) -> IssuedToken:
     else:
         ending = [FieldChange("revoked_at", "", _text(now))]
         Token.objects.filter(pk=token.pk).update(replaced_by=new, revoked_at=now, version=F("version") + 1)
+    Callback.objects.filter(token=token).update(token=new)
+    SigningSecret.objects.filter(token=token).update(token=new)
     _record(token, TokenEvent.Kind.ROTATED, by=by, changes=[FieldChange("replaced_by", "", new.masked), *ending])
     _record(new, TokenEvent.Kind.ISSUED, by=by, changes=[FieldChange("replaces", "", token.masked)])
     return IssuedToken(new, secret)
@@ -325,6 +332,11 @@ def derive_token(
         parent=parent, bound_persona_id=bound_persona_id, bound_topic_id=bound_topic_id, created_at=at,
     )  # fmt: skip
     return IssuedToken(token, secret)
+
+
+def record_configuration(*, token: Token, changes: Collection[FieldChange], by: Actor) -> None:
+    """History says so; for what rooms above configure on a token. Part of the caller's transaction."""
+    _record(token, TokenEvent.Kind.CONFIGURED, by=by, changes=changes)
 
 
 def check_networks(texts: Iterable[str]) -> tuple[str, ...]:

@@ -31,6 +31,11 @@ KINDS: dict[str, Text] = {
     "persona.deleted": _("Deletion of a person"),
     "message.sent": _("Message"),
     "token.configured": _("Configuration of a token"),
+    "event.conversation.created": _("Callback: new conversation"),
+    "event.message.received": _("Callback: new message"),
+    "event.message.status": _("Callback: message report"),
+    "event.persona.updated": _("Callback: persona updated"),
+    "event.token.expiring": _("Callback: token expiring"),
 }
 _FIELDS: dict[str, Text] = {
     "created": _("New person"),

@@ -15,7 +15,7 @@ from personas.models import AttributeDefinition, ContactType, Persona, PersonaCh
 from personas.search import TextQuery
 from platforms.models import Connection
 from platforms.registry import platform_of
-from tokens.models import RequestLogEntry, Token
+from tokens.models import Callback, RequestLogEntry, Token
 
 _CHANGES_SHOWN = 50
 
@@ -32,6 +32,7 @@ class NamesOfRooms:
 
     def connections(self, destination_ids: Collection[int]) -> dict[int, Mention]:
         connections = Connection.objects.filter(destination__in=destination_ids).select_related("destination")
+        callbacks = Callback.objects.filter(destination__in=destination_ids).select_related("destination")
         return {
             connection.destination_id: Mention(
                 connection.name,
@@ -39,6 +40,13 @@ class NamesOfRooms:
                 str(platform_of(connection.platform).label),
             )
             for connection in connections
+        } | {
+            callback.destination_id: Mention(
+                callback.destination.name,
+                reverse("admin:tokens_callback_change", args=[callback.pk]),
+                gettext("Callback"),
+            )
+            for callback in callbacks
         }
 
     def field_labels(self, workspace: Workspace) -> dict[str, str]:

@@ -23,10 +23,11 @@ from personas.models import (
     PersonaChange,
     SavedFilter,
 )
+from platforms.callbacks.services import save_callbacks
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
 from tests.console.conftest import make_call, make_message, make_persona
-from tokens.models import RequestLogEntry, Token
+from tokens.models import Callback, RequestLogEntry, Token
 from tokens.services import COMMAND_LINE, Configuration, issue_token
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +74,10 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
                     "raven", "Shop chat", "https://raven.example.org", "secret-of-it", carries=frozenset({"personas"})
                 ),
             ).pk,
+            Callback: save_callbacks(
+                token=token, urls={"message.received": "https://example.org/"}, by=COMMAND_LINE, at=timezone.now()
+            )
+            and token.callbacks.get().pk,
             Delivery: Delivery.objects.create(
                 lane="persona:1", kind="persona.changed", due_at=timezone.now(), since=timezone.now(), **happened
             ).pk,

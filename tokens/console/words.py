@@ -7,11 +7,12 @@ from datetime import datetime
 
 from django.conf import settings
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tokens.abilities import ABILITIES
-from tokens.models import Status, Token, TokenEvent
+from tokens.models import CallbackEvent, Status, Token, TokenEvent
 
 Text = str | Promise
 
@@ -38,6 +39,8 @@ _FIELD_LABELS: dict[str, Text] = {
     "replaced_by": _("Replaced by"),
     "replaces": _("Replaces"),
     "abilities": _("Abilities"),
+    "signing_secret": _("Signing secret"),
+    **{f"callback:{event}": format_lazy("{}: {}", _("Callback"), event.label) for event in CallbackEvent},
 }
 _EMPTY: dict[str, Text] = {
     "activates_at": _("at once"),

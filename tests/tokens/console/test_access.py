@@ -12,7 +12,7 @@ from tokens.models import RequestLogEntry, Token
 from tokens.services import COMMAND_LINE, Configuration, IssuedToken, issue_token
 
 Url = Callable[..., str]
-READABLE = ("change", "permissions", "log", "usage", "history")
+READABLE = ("change", "permissions", "callbacks", "log", "usage", "history")
 WRITABLE = ("disable", "enable", "revoke", "delete", "rotate")
 
 
@@ -32,7 +32,7 @@ def test_readers_see_every_tab_and_can_change_nothing(
         assert shown.status_code == 200
         assert ">Send</button>" not in shown.text
         assert "Actions" not in shown.text
-    for page in ("change", "permissions", *WRITABLE):
+    for page in ("change", "permissions", "callbacks", *WRITABLE):
         assert client.post(url(page, token), {"version": 1, "name": "Mine"}).status_code == 403
     for page in WRITABLE:
         assert client.get(url(page, token)).status_code == 403

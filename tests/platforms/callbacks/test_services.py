@@ -1,0 +1,254 @@
+"""Saving callbacks, how long they may fail, and getting back what was missed."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.core import mail
+from django.utils import timezone
+from standardwebhooks import Webhook as Verifying
+
+from accounts.models import User, Workspace
+from delivery import books
+from delivery.models import Delivery, Destination, Intervention
+from delivery.sender import Sender
+from personas.models import Persona
+from platforms.callbacks.budget import warn_failing
+from platforms.callbacks.services import (
+    CallbackAddressInvalid,
+    enable_and_recover,
+    recover_missed,
+    save_callbacks,
+    try_address,
+)
+from platforms.callbacks.signing import secrets_of
+from platforms.connections import reseal_all
+from platforms.transport import AddressRefused
+from tests.platforms.callbacks.conftest import Receiver, Subscribed, receive
+from tokens.models import Callback, SigningSecret, Token
+from tokens.services import COMMAND_LINE, TokenIsRevoked, delete_token, revoke_token
+
+pytestmark = pytest.mark.django_db
+Subscribe = Callable[[str], Subscribed]
+
+
+def save(token: Token, **urls: str) -> Any:
+    named = {event.replace("_", "."): url for event, url in urls.items()}
+    return save_callbacks(token=token, urls=named, by=COMMAND_LINE, at=timezone.now())
+
+
+def carry_on() -> None:
+    """What people began is done, and what is due is sent."""
+    from delivery.tasks import continue_interventions
+
+    continue_interventions.func()
+    Sender(threads=1).drain()
+
+
+def test_saving_keeps_history_and_makes_one_secret_for_all(token: Token, receiver: Receiver) -> None:
+    first = save(token, message_received=receiver.url)
+    second = save(token, message_received=receiver.url, message_status=f"{receiver.url}/2")
+
+    assert first.secret is not None
+    assert first.secret.startswith("whsec_")
+    assert second.secret is None
+    assert secrets_of(token.pk, at=timezone.now()) == [first.secret]
+    assert token.events.values_list("changes", flat=True)[0] == [
+        {"field": "callback:message.status", "old": "", "new": f"{receiver.url}/2"}
+    ]
+    assert save(token, message_received=receiver.url).changes == []
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("http://example.org/hook", AddressRefused),
+        ("https://10.0.0.5/hook", AddressRefused),
+        ("https://[::1]/hook", AddressRefused),
+        ("https://user:pass@example.org/", AddressRefused),
+        ("ftp://example.org/", AddressRefused),
+        ("https://example.org/a b", CallbackAddressInvalid),
+        ("https://example.org/" + "a" * 500, CallbackAddressInvalid),
+    ],
+)
+def test_invalid_address_saves_nothing_at_all(
+    token: Token, receiver: Receiver, url: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        save(token, message_received=receiver.url, message_status=url)
+
+    assert not Callback.objects.exists()
+    assert not SigningSecret.objects.exists()
+
+
+def test_address_with_a_token_in_it_is_refused(token: Token, secret: str) -> None:
+    with pytest.raises(CallbackAddressInvalid):
+        save(token, message_received=f"https://example.org/{secret}")
+
+
+def test_revoked_token_gets_no_callback(token: Token, receiver: Receiver) -> None:
+    revoke_token(token=token, by=COMMAND_LINE)
+
+    with pytest.raises(TokenIsRevoked):
+        save(token, message_received=receiver.url)
+
+
+@pytest.mark.parametrize("how", ["emptied", "token deleted"])
+def test_removed_callback_cancels_what_waits(
+    subscribe: Subscribe, token: Token, workspace: Workspace, rina: Persona, receiver: Receiver, how: str
+) -> None:
+    destination = subscribe("message.received").callback.destination
+    receive(workspace, rina)
+    if how == "emptied":
+        save(token, message_received="")
+    else:
+        delete_token(token=token, by=COMMAND_LINE)
+
+    carry_on()
+    receive(workspace, rina)
+
+    assert [each.state for each in Delivery.objects.filter(destination=destination)] == ["cancelled"]
+    assert books.audit(destination.pk) == {}
+    assert receiver.calls == []
+
+
+def test_test_shows_the_call_and_saves_no_address(token: Token, receiver: Receiver) -> None:
+    tried = try_address(token=token, event="message.received", url=receiver.url, by=COMMAND_LINE, at=timezone.now())
+
+    [(headers, body)] = receiver.calls
+    assert tried.secret is not None
+    assert Verifying(tried.secret).verify(body, headers)["test"] is True
+    assert (tried.exchange.status, tried.exchange.body) == (200, "okay")
+    assert tried.exchange.duration_ms > 0
+    assert not Callback.objects.exists()
+
+
+def test_resealing_takes_signing_secrets_along(token: Token, receiver: Receiver, settings: Any) -> None:
+    secret = save(token, message_received=receiver.url).secret
+    settings.ENCRYPTION_KEYS = ["a-new-key-of-more-than-32-characters-000", *settings.ENCRYPTION_KEYS]
+    reseal_all()
+
+    settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
+
+    assert secrets_of(token.pk, at=timezone.now()) == [secret]
+
+
+def test_budget_warns_at_each_step_once_and_then_switches_off(
+    subscribe: Subscribe, workspace: Workspace, rina: Persona, token: Token, receiver: Receiver, admin_user: User
+) -> None:
+    admin_user.email = "ayu@example.org"
+    admin_user.save()
+    Token.objects.filter(pk=token.pk).update(caretaker=admin_user)
+    subscribed = subscribe("message.received")
+    receiver.status = 500
+    receive(workspace, rina)
+    Sender(threads=1).drain()
+    begun = subscribed.fresh().failing_since
+    assert begun is not None
+
+    seen = []
+    for hours in (35, 36, 37, 54, 55, 72, 73):
+        warn_failing(at=begun + timedelta(hours=hours))
+        seen.append((subscribed.fresh().warned_percent, subscribed.fresh().off_because, len(mail.outbox)))
+
+    assert seen == [
+        (0, "", 0),
+        (50, "", 1),
+        (50, "", 1),
+        (75, "", 2),
+        (75, "", 2),
+        (100, "budget", 3),
+        (100, "budget", 3),
+    ]
+    assert "switched off" in mail.outbox[-1].subject
+    assert mail.outbox[-1].to == ["ayu@example.org"]
+    assert not Destination.objects.get(pk=subscribed.callback.destination_id).is_on
+
+
+def test_success_gives_the_whole_budget_back(
+    subscribe: Subscribe, workspace: Workspace, rina: Persona, receiver: Receiver
+) -> None:
+    subscribed = subscribe("message.received")
+    receiver.status = 500
+    receive(workspace, rina)
+    Sender(threads=1).drain()
+    receiver.status = 200
+    Delivery.objects.update(due_at=timezone.now())
+
+    Sender(threads=1).drain()
+
+    assert len(receiver.calls) == 2
+    assert subscribed.fresh().failing_since is None
+
+
+def test_enable_and_recover_sends_all_that_happened_meanwhile(
+    subscribe: Subscribe, workspace: Workspace, rina: Persona, receiver: Receiver
+) -> None:
+    subscribed = subscribe("message.received")
+    receiver.status = 410
+    receive(workspace, rina, "one")
+    Sender(threads=1).drain()
+    receive(workspace, rina, "two")
+    receiver.status = 200
+
+    enable_and_recover(callback=subscribed.callback, by=COMMAND_LINE, at=timezone.now())
+    carry_on()
+
+    assert [each.state for each in subscribed.deliveries] == ["delivered", "delivered"]
+    assert receiver.calls[0][0]["webhook-id"] in [headers["webhook-id"] for headers, _body in receiver.calls[1:]]
+    assert subscribed.fresh().is_on
+    assert books.audit(subscribed.callback.destination_id) == {}
+
+
+def test_missed_events_are_recovered_once(
+    workspace: Workspace, rina: Persona, subscribe: Subscribe, receiver: Receiver
+) -> None:
+    before = timezone.now() - timedelta(minutes=5)
+    early = receive(workspace, rina, "before there was a callback")
+    subscribed = subscribe("message.received")
+    receive(workspace, rina, "with it")
+
+    counts = [
+        recover_missed(callback=subscribed.callback, since=before, by=COMMAND_LINE, at=timezone.now()) for _ in range(2)
+    ]
+
+    assert counts == [1, 0]
+    assert [each.payload["message"] for each in subscribed.deliveries][-1] == early.pk
+    Sender(threads=1).drain()
+    assert len(receiver.calls) == 2
+
+
+@pytest.mark.parametrize("event", ["conversation.created", "persona.updated"])
+def test_recorded_and_announced_are_the_same_event(
+    workspace: Workspace, rina: Persona, subscribe: Subscribe, event: str
+) -> None:
+    before = timezone.now() - timedelta(minutes=5)
+    subscribed = subscribe(event)
+    receive(workspace, rina)
+    from personas.services import PersonaDraft, update_persona
+    from tests.platforms.connecting import BY_TEST
+
+    update_persona(workspace=workspace, persona_id=rina.pk, draft=PersonaDraft(name="R."), cause=BY_TEST)
+
+    assert recover_missed(callback=subscribed.callback, since=before, by=COMMAND_LINE, at=timezone.now()) == 0
+    assert len(subscribed.deliveries) == 1
+
+
+def test_recovering_retries_only_what_was_refused_since(
+    subscribe: Subscribe, workspace: Workspace, rina: Persona, receiver: Receiver, now: datetime
+) -> None:
+    subscribed = subscribe("message.received")
+    receive(workspace, rina)
+    Delivery.objects.update(state="refused", settled_at=now - timedelta(days=9))
+    books.enter(
+        {(subscribed.callback.destination_id, "waiting"): -1, (subscribed.callback.destination_id, "refused"): 1}
+    )
+
+    enable_and_recover(callback=subscribed.callback, by=COMMAND_LINE, at=now)
+    with time_machine.travel(now + timedelta(seconds=5), tick=False):
+        carry_on()
+
+    assert [each.state for each in subscribed.deliveries] == ["refused"]
+    assert Intervention.objects.get().total == 0
