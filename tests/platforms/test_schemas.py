@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import unicodedata
 from datetime import datetime
 
 import phonenumbers
@@ -33,7 +34,8 @@ def test_a_number_of_every_country_fits_the_pattern(region: str) -> None:
     assert re.fullmatch(schemas.phone_pattern(), text)
 
 
-@given(_texts(schemas.EMAIL).filter(lambda key: len(key) <= 255))
+# Some letters become several when an address is normalised, and the limit is of what is stored.
+@given(_texts(schemas.EMAIL).filter(lambda key: len(unicodedata.normalize("NFKC", key).lower()) <= 255))
 def test_an_address_of_the_pattern_is_an_email_address(key: str) -> None:
     assert "@" in normalise("email", key, country="ID")
 
