@@ -92,7 +92,9 @@ def fields_in_short(delivery: Delivery, labels: Mapping[str, str]) -> str:
 
 def carried(payload: Mapping[str, Any], labels: Mapping[str, str]) -> list[Carried]:
     """What leaves, field by field."""
-    return [Carried(field_label(name, labels), *_in_words(value)) for name, value in payload.items()]
+    # In an order of our own: PostgreSQL does not keep that of a JSON object's members.
+    in_order = sorted(payload.items(), key=lambda field: (field[0] != "name", field[0]))
+    return [Carried(field_label(name, labels), *_in_words(value)) for name, value in in_order]
 
 
 def pretty(body: str) -> str:
@@ -119,8 +121,9 @@ def _in_words(value: Any) -> tuple[str, bool]:
 
 
 def _line(item: Mapping[str, Any]) -> str:
-    """The parts of a contact or the like; its type is what the field is called by."""
-    return " · ".join(str(part) for name, part in item.items() if part and (name != "type" or len(item) == 1))
+    """The parts of a contact or the like, its name before its key; its type is what the field is called by."""
+    parts = sorted(item.items(), reverse=True)
+    return " · ".join(str(part) for name, part in parts if part and (name != "type" or len(item) == 1))
 
 
 def _is_flat(value: Any) -> bool:
