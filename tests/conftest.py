@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import time_machine
 from django.conf import settings
+from playwright.sync_api import Browser, BrowserContext
 
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
@@ -18,6 +20,10 @@ from tokens.models import Token
 from tokens.services import COMMAND_LINE, Configuration, IssuedToken, issue_token
 
 PASSWORD = "correct horse battery"
+
+# Nobody is refused for a case that chance found elsewhere; `--hypothesis-profile default` goes looking for such.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:
@@ -31,6 +37,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if in_browser and chromium() is None:
         for item in in_browser:
             item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
+
+
+@pytest.fixture
+def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    """A browser of nobody yet, light and wide; see `tests.browsing.in_every_look`."""
+    theme: Any
+    theme, width = getattr(request, "param", ("light", 1280))
+    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
+    yield context
+    context.close()
 
 
 @pytest.fixture(scope="session")

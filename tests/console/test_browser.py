@@ -1,12 +1,9 @@
 """Every page of the console in a browser: light and dark, wide and narrow, watched by axe and the content policy."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -14,56 +11,11 @@ from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Message, Topic
 from personas.models import Persona
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.conftest import PASSWORD
 from tokens.models import RequestLogEntry, Token
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-AXE = (Path(__file__).parent.parent / "vendor" / "axe.min.js").read_text()
-LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
-WATCH = "addEventListener('securitypolicyviolation', e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
-
-
-class Watched:
-    """A page that remembers what went wrong on it."""
-
-    def __init__(self, context: BrowserContext, root: str) -> None:
-        self.page: Page = context.new_page()
-        self.root = root
-        self.findings: list[str] = []
-        self.page.add_init_script(WATCH)
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.findings.append(f"{self.page.url}: {error}"))
-
-    def check(self, path: str, *, status: int = 200) -> None:
-        """Opens the page and looks for anything wrong with it."""
-        response = self.page.goto(self.root + path)
-        assert response is not None
-        if response.status != status:
-            self.findings.append(f"{path}: {response.status}")
-        self.look(path)
-
-    def look(self, name: str) -> None:
-        overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if overflow > 0:
-            self.findings.append(f"{name}: {overflow}px too wide")
-        self.page.evaluate(AXE)
-        for violation in self.page.evaluate("axe.run().then(found => found.violations)"):
-            nodes = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
-            self.findings.append(f"{name}: {violation['impact']} {violation['id']}: {nodes}")
-
-    def _heard(self, message: Any) -> None:
-        is_answer = message.text.startswith("Failed to load resource: the server responded with a status of 4")
-        if message.type in {"error", "warning"} and not is_answer:
-            self.findings.append(f"{self.page.url}: {message.text}")
-
-
-@pytest.fixture(params=LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
-def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
-    theme, width = request.param
-    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
-    yield context
-    context.close()
 
 
 @pytest.fixture
@@ -74,11 +26,12 @@ def superuser(admin_user: User) -> User:
     return admin_user
 
 
+@in_every_look
 def test_pages_of_the_console_break_no_rule_of_axe_policy_or_width(
     context: BrowserContext, live_server: Any, superuser: User, other_workspace: Workspace, viewer_user: User,
     token: Token, call: RequestLogEntry, message: Message, persona: Persona, topic: Topic,
 ) -> None:  # fmt: skip
-    watched = Watched(_signed_in(context, live_server.url, superuser), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, superuser), live_server.url)
 
     for path in _pages(token=token, call=call, message=message, persona=persona, topic=topic, person=viewer_user):
         watched.check(path)
@@ -86,8 +39,9 @@ def test_pages_of_the_console_break_no_rule_of_axe_policy_or_width(
     assert watched.findings == []
 
 
+@in_every_look
 def test_empty_workspace_breaks_no_rule_either(context: BrowserContext, live_server: Any, admin_user: User) -> None:
-    watched = Watched(_signed_in(context, live_server.url, admin_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
 
     for name in ("index", "search", *_LISTS):
         watched.check(reverse(f"admin:{name}"))
@@ -95,10 +49,11 @@ def test_empty_workspace_breaks_no_rule_either(context: BrowserContext, live_ser
     assert watched.findings == []
 
 
+@in_every_look
 def test_open_menus_and_drawer_break_no_rule(
     context: BrowserContext, live_server: Any, superuser: User, other_workspace: Workspace, topic: Topic
 ) -> None:
-    watched = Watched(_signed_in(context, live_server.url, superuser), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, superuser), live_server.url)
     page = watched.page
     page.goto(live_server.url + reverse("admin:messaging_topic_changelist") + "?q=nothing&type__exact=mass")
 
@@ -117,6 +72,7 @@ def test_open_menus_and_drawer_break_no_rule(
     assert watched.findings == []
 
 
+@in_every_look
 def test_pages_without_the_console_break_no_rule(
     context: BrowserContext, live_server: Any, admin_user: User, viewer_user: User
 ) -> None:
@@ -137,7 +93,7 @@ def test_pages_without_the_console_break_no_rule(
     page.fill("[name=password]", "wrong")
     _send(page, "Sign in")
     watched.look("wrong password")
-    _signed_in(context, live_server.url, viewer_user)
+    signed_in(context, live_server.url, viewer_user)
     watched.check("/console/nowhere/", status=404)
     watched.check(reverse("admin:accounts_membership_add"), status=403)
     Membership.objects.filter(user=viewer_user).delete()
@@ -153,7 +109,7 @@ def test_chosen_theme_holds_on_the_next_page_without_a_flash(
     browser: Browser, live_server: Any, admin_user: User
 ) -> None:
     context = browser.new_context(color_scheme="light")
-    page = _signed_in(context, live_server.url, admin_user).new_page()
+    page = signed_in(context, live_server.url, admin_user).new_page()
     page.goto(live_server.url + reverse("admin:index"))
     background = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(background)
@@ -173,7 +129,7 @@ def test_search_box_takes_the_focus_on_slash_and_on_ctrl_k(
     browser: Browser, live_server: Any, admin_user: User
 ) -> None:
     context = browser.new_context()
-    page = _signed_in(context, live_server.url, admin_user).new_page()
+    page = signed_in(context, live_server.url, admin_user).new_page()
     focused = "document.activeElement.id"
 
     for keys in ("/", "Control+k"):
@@ -188,7 +144,7 @@ def test_token_pasted_into_the_search_box_never_gets_into_an_address(
     browser: Browser, live_server: Any, admin_user: User, token: Token, secret: str
 ) -> None:
     context = browser.new_context()
-    page = _signed_in(context, live_server.url, admin_user).new_page()
+    page = signed_in(context, live_server.url, admin_user).new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(live_server.url + reverse("admin:index"))
@@ -268,13 +224,6 @@ def _pages(
         ),
     ]
     return pages
-
-
-def _signed_in(context: BrowserContext, root: str, user: User) -> BrowserContext:
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    context.add_cookies([{"name": "session", "value": client.cookies["session"].value, "url": root}])
-    return context
 
 
 def _send(page: Page, button: str) -> None:

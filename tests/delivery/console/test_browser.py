@@ -1,6 +1,5 @@
 """The monitor in a browser: light and dark, wide and narrow, watched by axe and the content policy; by keyboard."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +12,8 @@ from accounts.models import User, Workspace
 from delivery.models import Delivery, Destination
 from delivery.sender import Sender
 from delivery.states import State
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.console.conftest import make_persona
-from tests.console.test_browser import LOOKS, Watched, _signed_in
 from tests.delivery.conftest import Post
 from tests.delivery.console.conftest import Put
 from tests.delivery.fake import Answer, Fake
@@ -23,14 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LIST = reverse("admin:delivery_delivery_changelist")
 
 
-@pytest.fixture(params=LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
-def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
-    theme, width = request.param
-    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
-    yield context
-    context.close()
-
-
+@in_every_look
 def test_pages_of_the_monitor_break_no_rule(
     context: BrowserContext, live_server: Any, support_user: User, workspace: Workspace, destination: Destination,
     fake: Fake, change: Post, put: Put, sender: Sender,
@@ -45,7 +37,7 @@ def test_pages_of_the_monitor_break_no_rule(
     sender.drain()
     change(destination, "persona:50", at=timezone.now() - timedelta(hours=2), name="Rina")
     Destination.objects.create(workspace=workspace, name="Off", kind="plain", is_on=False)
-    watched = Watched(_signed_in(context, live_server.url, support_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, support_user), live_server.url)
 
     watched.check(LIST)
     watched.page.get_by_text("Many at once").click()
@@ -82,7 +74,7 @@ def test_refused_one_is_retried_by_keyboard_alone_and_the_page_says_when_it_arri
     sender.drain()
     fake.answer = lambda _received: Answer()
     context = browser.new_context()
-    page = _signed_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + LIST)
 
     page.get_by_role("link", name=f"#{delivery.pk}").last.focus()

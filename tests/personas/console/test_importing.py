@@ -18,11 +18,11 @@ from playwright.sync_api import Browser, BrowserContext
 from accounts.models import User, Workspace
 from personas.models import Operation, OperationRow, Persona
 from personas.operations import cancel_operation, start_operation, undo_operation
-from tests.console.test_browser import Watched, _signed_in, context
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.personas.importing.conftest import AT, Upload, attributes, run, upload, workbook
 from tests.personas.operating import work_off
 
-__all__ = ["attributes", "context", "run", "upload"]
+__all__ = ["attributes", "run", "upload"]
 pytestmark = pytest.mark.django_db
 
 FILE = workbook(["Name", "Phone", "Unknown"], ["Rina", "+62812000001", "x"], ["Budi", "12", None])
@@ -37,10 +37,10 @@ def page_of(operation: Operation, name: str = "change") -> str:
 
 @pytest.fixture
 def support(support_user: User) -> Client:
-    return signed_in(support_user)
+    return client_of(support_user)
 
 
-def signed_in(user: User) -> Client:
+def client_of(user: User) -> Client:
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return client
@@ -107,7 +107,7 @@ def test_viewer_reads_and_downloads_and_changes_nothing(
     viewer_user: User, support_user: User, upload: Upload, workspace: Workspace
 ) -> None:
     operation = upload(FILE)
-    viewer = signed_in(viewer_user)
+    viewer = client_of(viewer_user)
 
     answers = {
         "import": viewer.get(IMPORT).status_code,
@@ -185,10 +185,11 @@ def test_page_and_list_take_the_same_queries_however_many_rows_there_are(support
 # ------------------------------------------------------------------------------------------------ in a browser
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
+@in_every_look
 def test_pages_of_operations_break_no_rule_in_any_state(
     context: BrowserContext, live_server: Any, support_user: User, workspace: Workspace, upload: Upload, run: Run
 ) -> None:
-    watched = Watched(_signed_in(context, live_server.url, support_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, support_user), live_server.url)
     watched.check(reverse("admin:personas_operation_changelist"))
     watched.check(IMPORT)
     operation = upload(FILE)
@@ -223,7 +224,7 @@ def test_import_is_done_with_the_keyboard_and_the_page_keeps_itself_up_to_date(
     file = tmp_path / "people.xlsx"
     file.write_bytes(FILE)
     context = browser.new_context()
-    page = _signed_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + reverse("admin:personas_persona_changelist"))
 
     page.focus("main a:has-text('Import')")

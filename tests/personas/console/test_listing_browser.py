@@ -1,6 +1,5 @@
 """The list of personas in a real browser: axe, the content policy, width; and finding by keyboard alone."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from accounts.models import User, Workspace
 from personas.models import AttributeDefinition, AttributeType, AttributeValue, Contact, Persona, SavedFilter
-from tests.console.test_browser import LOOKS, Watched
-from tests.personas.console.test_person_browser import sign_in
+from tests.browsing import Watched, in_every_look, signed_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LIST = reverse("admin:personas_persona_changelist")
@@ -32,20 +30,11 @@ def people(workspace: Workspace, support_user: User) -> None:
     SavedFilter.objects.create(workspace=workspace, owner=support_user, name="Jakarta", query="a=city&op=is&v=Jakarta")
 
 
-@pytest.fixture
-def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
-    theme: Any
-    theme, width = getattr(request, "param", ("light", 1280))
-    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
-    yield context
-    context.close()
-
-
-@pytest.mark.parametrize("context", LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS], indirect=True)
+@in_every_look
 def test_pages_break_no_rule_of_axe_policy_or_width(
     context: BrowserContext, live_server: Any, support_user: User, people: None
 ) -> None:
-    watched = Watched(sign_in(context, live_server.url, support_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, support_user), live_server.url)
     saved = SavedFilter.objects.get()
 
     for path in (
@@ -71,7 +60,7 @@ def test_pages_break_no_rule_of_axe_policy_or_width(
 def test_people_are_found_narrowed_and_saved_by_keyboard_alone(
     context: BrowserContext, live_server: Any, support_user: User, people: None
 ) -> None:
-    page = sign_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + LIST)
 
     page.get_by_label("Search personas").focus()
@@ -101,7 +90,7 @@ def test_people_are_found_narrowed_and_saved_by_keyboard_alone(
 def test_condition_offers_what_its_attribute_can_be_asked(
     context: BrowserContext, live_server: Any, support_user: User, people: None
 ) -> None:
-    page = sign_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + LIST)
     page.click(PANEL)
 
@@ -122,7 +111,7 @@ def test_condition_offers_what_its_attribute_can_be_asked(
 
 def test_panel_works_without_javascript(browser: Browser, live_server: Any, support_user: User, people: None) -> None:
     context = browser.new_context(java_script_enabled=False)
-    page = sign_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + LIST)
 
     page.click(PANEL)

@@ -10,22 +10,21 @@ from accounts.models import User, Workspace
 from personas.merging import merge_personas
 from personas.models import DuplicatePair, Merge, Persona
 from personas.services import PersonaDraft, update_persona
-from tests.console.test_browser import LOOKS, Watched
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.personas.console.test_merging import CAUSE, _add, other, pair, rina
-from tests.personas.console.test_person_browser import context, sign_in
 
-__all__ = ["context", "other", "pair", "rina"]  # fixtures
+__all__ = ["other", "pair", "rina"]  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.mark.parametrize("context", LOOKS, indirect=True)
+@in_every_look
 def test_pages_of_duplicates_and_merges_break_no_rule(
     context: BrowserContext, live_server: Any, support_user: User, workspace: Workspace, pair: DuplicatePair
 ) -> None:
     third, fourth = _add(workspace, "3", "+6281200000103", notes="x"), _add(workspace, "4", "+6281200000104")
     merge = merge_personas(workspace=workspace, kept_id=third.pk, absorbed_id=fourth.pk, cause=CAUSE)
     update_persona(workspace=workspace, persona_id=third.pk, draft=PersonaDraft(notes="Since"), cause=CAUSE)
-    watched = Watched(sign_in(context, live_server.url, support_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, support_user), live_server.url)
     merging = reverse("admin:personas_persona_merge", args=[pair.first_id, pair.second_id])
     merge_with = reverse("admin:personas_persona_merge_with", args=[pair.first_id])
 
@@ -64,7 +63,7 @@ def _press(page: Page, text: str) -> None:
 def test_pair_is_merged_and_undone_by_keyboard_alone(
     context: BrowserContext, live_server: Any, support_user: User, pair: DuplicatePair
 ) -> None:
-    page = sign_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + reverse("admin:personas_duplicatepair_changelist"))
 
     _press(page, "Merge")

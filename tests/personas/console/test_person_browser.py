@@ -1,16 +1,14 @@
 """The page of a person in a real browser: by keyboard alone, and two people at once."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from accounts.models import User, Workspace
 from personas.models import Persona
-from tests.console.test_browser import LOOKS, Watched
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.personas.console.test_person import address, contact_of, rina
 
 __all__ = ["rina"]  # a fixture
@@ -18,24 +16,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
-    theme: Any
-    theme, width = getattr(request, "param", ("light", 1280))
-    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
-    yield context
-    context.close()
-
-
-def sign_in(context: BrowserContext, root: str, user: User) -> BrowserContext:
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    context.add_cookies([{"name": "session", "value": client.cookies["session"].value, "url": root}])
-    return context
-
-
-@pytest.fixture
 def page(context: BrowserContext, live_server: Any, support_user: User, rina: Persona) -> Page:
-    page = sign_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + address(rina))
     return page
 
@@ -142,7 +124,7 @@ def test_leaving_with_unsaved_changes_asks_first(page: Page, live_server: Any) -
 
 def test_page_works_without_javascript(browser: Browser, live_server: Any, support_user: User, rina: Persona) -> None:
     context = browser.new_context(java_script_enabled=False)
-    page = sign_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + address(rina))
 
     page.fill("[name=attribute-city]", "")
@@ -159,7 +141,7 @@ def test_two_browsers_edit_one_person_and_nothing_is_lost(
     browser: Browser, page: Page, live_server: Any, admin_user: User, rina: Persona
 ) -> None:
     context = browser.new_context()
-    other = sign_in(context, live_server.url, admin_user).new_page()
+    other = signed_in(context, live_server.url, admin_user).new_page()
     other.goto(live_server.url + address(rina))
     other.fill("[name=attribute-city]", "Bandung")
     other.fill("[name=gender]", "other")
@@ -185,12 +167,12 @@ def test_two_browsers_edit_one_person_and_nothing_is_lost(
     context.close()
 
 
-@pytest.mark.parametrize("context", LOOKS, indirect=True, ids=[f"{theme}-{width}" for theme, width in LOOKS])
+@in_every_look
 def test_pages_of_a_person_break_no_rule_of_axe_policy_or_width(
     context: BrowserContext, live_server: Any, support_user: User, admin_user: User, viewer_user: User,
     workspace: Workspace, rina: Persona,
 ) -> None:  # fmt: skip
-    watched = Watched(sign_in(context, live_server.url, support_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, support_user), live_server.url)
     page, phone = watched.page, contact_of(rina, "whatsapp")
 
     watched.check(reverse("admin:personas_persona_add"))
@@ -218,7 +200,7 @@ def test_pages_of_a_person_break_no_rule_of_axe_policy_or_width(
         page.keyboard.press("Control+Enter")
     watched.look("conflict")
     context.clear_cookies()
-    sign_in(context, live_server.url, viewer_user)
+    signed_in(context, live_server.url, viewer_user)
     watched.check(address(rina))
 
     assert watched.findings == []

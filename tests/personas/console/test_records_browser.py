@@ -1,13 +1,12 @@
 """Attributes, history, privacy and bulk changes in a real browser: axe, the content policy, width; and by keyboard."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import BrowserContext, expect
 
 from accounts.models import User, Workspace
 from messaging.retention import set_retention
@@ -17,22 +16,12 @@ from personas.filters import PersonaFilter
 from personas.models import AttributeDefinition, AttributeType, DuplicatePair, Operation, Persona, PersonaChange
 from personas.operations import start_operation
 from personas.services import PersonaDraft, delete_persona, update_persona
-from tests.console.test_browser import LOOKS, Watched
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.personas.console.test_history import CHANGES, DELETED, LATER, moved, rina, timeline
-from tests.personas.console.test_person_browser import sign_in
 from tests.personas.operating import work_off
 
 __all__ = ["rina"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
-    theme: Any
-    theme, width = getattr(request, "param", ("light", 1280))
-    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
-    yield context
-    context.close()
 
 
 def operations(workspace: Workspace, rina: Persona, by: User) -> list[Operation]:
@@ -54,7 +43,7 @@ def operations(workspace: Workspace, rina: Persona, by: User) -> list[Operation]
     return begun
 
 
-@pytest.mark.parametrize("context", LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS], indirect=True)
+@in_every_look
 def test_pages_break_no_rule_of_axe_policy_or_width(
     context: BrowserContext, live_server: Any, admin_user: User, workspace: Workspace, rina: Persona
 ) -> None:
@@ -64,7 +53,7 @@ def test_pages_break_no_rule_of_axe_policy_or_width(
     city = AttributeDefinition.objects.get()
     done = operations(workspace, rina, admin_user)
     nobody = PersonaChange.objects.get(persona=rina, field="created")
-    watched = Watched(sign_in(context, live_server.url, admin_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
 
     for name in ("change", "type", "delete", "history"):
         watched.check(reverse(f"admin:personas_attributedefinition_{name}", args=[city.pk]))
@@ -91,7 +80,7 @@ def test_pages_break_no_rule_of_axe_policy_or_width(
 def test_key_follows_the_label_until_it_is_typed(
     context: BrowserContext, live_server: Any, admin_user: User, workspace: Workspace
 ) -> None:
-    page = sign_in(context, live_server.url, admin_user).new_page()
+    page = signed_in(context, live_server.url, admin_user).new_page()
     page.goto(live_server.url + reverse("admin:personas_attributedefinition_add"))
     label, key = page.locator("[name=label]"), page.locator("[name=key]")
 
@@ -110,7 +99,7 @@ def test_key_follows_the_label_until_it_is_typed(
 def test_value_is_put_back_by_keyboard_alone(
     context: BrowserContext, live_server: Any, support_user: User, rina: Persona
 ) -> None:
-    page = sign_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + timeline(rina))
 
     page.get_by_role("link", name=re.compile(r"Put back\s*: Home town, Bandung")).focus()
@@ -127,7 +116,7 @@ def test_ticked_people_are_changed_from_the_list(
     context: BrowserContext, live_server: Any, support_user: User, rina: Persona, workspace: Workspace
 ) -> None:
     other = Persona.objects.create(workspace=workspace, name="Joko")
-    page = sign_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + reverse("admin:personas_persona_changelist"))
 
     page.get_by_role("checkbox", name="Tick Joko").check()
@@ -144,7 +133,7 @@ def test_ticked_people_are_changed_from_the_list(
 def test_what_two_did_at_once_is_told_before_a_value_is_put_back(
     context: BrowserContext, live_server: Any, support_user: User, rina: Persona
 ) -> None:
-    page = sign_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + reverse("admin:personas_persona_restore", args=[rina.pk, moved(rina).pk]))
     draft = PersonaDraft(attributes={"city": "Medan"})
     update_persona(workspace=rina.workspace, persona_id=rina.pk, draft=draft, cause=LATER)

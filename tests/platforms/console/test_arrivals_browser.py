@@ -1,6 +1,5 @@
 """From a change in the browser to its arrival, and everything that is shown on the way."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,21 +14,13 @@ from personas.models import Persona
 from personas.services import PersonaDraft, update_persona
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection, Link
-from tests.console.test_browser import LOOKS, Watched, _signed_in
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.platforms.connecting import BY_TEST, Remote, add_rina, connect, make_remote
 from tests.platforms.console.test_arrivals import connected
 from tokens.models import Token
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PAGE = "admin:personas_persona_change"
-
-
-@pytest.fixture(params=[LOOKS[0]], ids=["light-1280"])
-def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
-    theme, width = request.param
-    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
-    yield context
-    context.close()
 
 
 @pytest.fixture
@@ -55,7 +46,7 @@ def rina(workspace: Workspace, raven: Connection) -> Persona:
 def test_change_is_seen_to_arrive_without_a_further_click(
     context: BrowserContext, live_server: Any, support_user: User, rina: Persona, shop: Remote
 ) -> None:
-    watched = Watched(_signed_in(context, live_server.url, support_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, support_user), live_server.url)
     page = watched.page
     page.goto(live_server.url + reverse(PAGE, args=[rina.pk]))
     page.fill("[name=name]", "Rina H.")
@@ -79,7 +70,7 @@ def test_refused_field_is_edited_from_the_reason_by_keyboard(
     Delivery.objects.filter(state="waiting").update(
         state="refused", settled_at=datetime.now(UTC), code="http_422", problem="It did not accept a value."
     )
-    page = _signed_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + reverse(PAGE, args=[rina.pk]))
 
     page.get_by_role("link", name="Edit Notes").focus()
@@ -93,7 +84,7 @@ def test_refused_field_is_edited_from_the_reason_by_keyboard(
 def test_preview_is_shown_in_place_and_gone_with_the_next_key(
     context: BrowserContext, live_server: Any, support_user: User, rina: Persona
 ) -> None:
-    watched = Watched(_signed_in(context, live_server.url, support_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, support_user), live_server.url)
     page = watched.page
     page.goto(live_server.url + reverse(PAGE, args=[rina.pk]))
     page.fill("[name=name]", "Rina H.")
@@ -117,7 +108,7 @@ def test_field_that_a_platform_cannot_take_says_so_beside_it(
 ) -> None:
     bevatel = connected(workspace, "bevatel", name="Chat")
     Link.objects.create(connection=bevatel, persona_id=rina.pk, remote_id="42")
-    page = _signed_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + reverse(PAGE, args=[rina.pk]))
     page.fill("[name=notes]", "VIP")
     page.get_by_role("button", name="Add a contact").click()
@@ -137,7 +128,7 @@ def test_everything_works_without_javascript(
     browser: Browser, live_server: Any, support_user: User, rina: Persona, shop: Remote
 ) -> None:
     context = browser.new_context(java_script_enabled=False)
-    page = _signed_in(context, live_server.url, support_user).new_page()
+    page = signed_in(context, live_server.url, support_user).new_page()
     page.goto(live_server.url + reverse(PAGE, args=[rina.pk]))
     page.fill("[name=name]", "Rina H.")
 
@@ -169,12 +160,12 @@ def put_in_every_state(workspace: Workspace, rina: Persona) -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("context", LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS], indirect=True)
+@in_every_look
 def test_pages_of_what_arrived_and_what_differs_break_no_rule(
     context: BrowserContext, live_server: Any, admin_user: User, rina: Persona, shop: Remote, raven: Connection,
     workspace: Workspace, token: Token,
 ) -> None:  # fmt: skip
-    watched = Watched(_signed_in(context, live_server.url, admin_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
     page = watched.page
     draft = PersonaDraft(name="Rina H.", notes="Another")
     update_persona(workspace=shop.workspace, persona_id=shop.person().pk, draft=draft, cause=BY_TEST)

@@ -1,34 +1,26 @@
 """Connections in a browser: light and dark, wide and narrow, watched by axe and the content policy."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import BrowserContext
 
 from accounts.models import User, Workspace
 from platforms.connections import ConnectionDraft, add_connection
-from tests.console.test_browser import LOOKS, Watched, _signed_in
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.platforms.connecting import connect, make_remote
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(params=LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
-def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
-    theme, width = request.param
-    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
-    yield context
-    context.close()
-
-
+@in_every_look
 def test_pages_of_connections_break_no_rule(
     context: BrowserContext, live_server: Any, admin_user: User, workspace: Workspace, other_workspace: Workspace,
     settings: Any,
 ) -> None:  # fmt: skip
     settings.ALLOWED_PRIVATE_ADDRESSES = [live_server.url.removeprefix("http://")]
-    watched = Watched(_signed_in(context, live_server.url, admin_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
     watched.check(reverse("admin:platforms_connection_changelist"))
     raven = connect(workspace, make_remote(other_workspace), live_server.url, "raven")
     mail = ConnectionDraft("email", "Mail", settings={"sender": "shop@example.org"}, carries=frozenset({"messages"}))

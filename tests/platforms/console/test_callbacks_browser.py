@@ -10,8 +10,7 @@ from playwright.sync_api import Browser, BrowserContext
 from accounts.models import User, Workspace
 from delivery.sender import Sender
 from personas.models import Persona
-from tests.console.test_browser import Watched, _signed_in
-from tests.console.test_browser import context as context
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.platforms.callbacks.conftest import Receiver, Subscribed, receive
 from tests.platforms.callbacks.conftest import receiver as receiver
 from tests.platforms.callbacks.conftest import rina as rina
@@ -21,6 +20,7 @@ from tokens.models import Token
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
+@in_every_look
 def test_pages_of_callbacks_break_no_rule(
     context: BrowserContext, live_server: Any, admin_user: User, token: Token, receiver: Receiver,
     subscribe: Callable[[str], Subscribed], workspace: Workspace, rina: Persona,
@@ -32,7 +32,7 @@ def test_pages_of_callbacks_break_no_rule(
     receive(workspace, rina)
     subscribe("persona.updated")
     Sender(threads=1).drain()
-    watched = Watched(_signed_in(context, live_server.url, admin_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
     tab = reverse("admin:tokens_token_callbacks", args=[token.pk])
 
     watched.check(tab)
@@ -58,7 +58,7 @@ def test_address_is_tested_and_saved_by_keyboard_alone(
     browser: Browser, live_server: Any, admin_user: User, token: Token, receiver: Receiver
 ) -> None:
     context = browser.new_context()
-    page = _signed_in(context, live_server.url, admin_user).new_page()
+    page = signed_in(context, live_server.url, admin_user).new_page()
     page.goto(live_server.url + reverse("admin:tokens_token_callbacks", args=[token.pk]))
 
     page.focus("[name=message_received]")

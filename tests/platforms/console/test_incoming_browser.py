@@ -1,12 +1,11 @@
 """What comes in, in a browser: light and dark, wide and narrow, watched by axe and the content policy."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import BrowserContext
 
 from accounts.models import User, Workspace
 from messaging.models import Recipient, Topic
@@ -14,21 +13,13 @@ from personas.matching import ContactDraft
 from personas.models import Operation
 from personas.services import PersonaDraft, add_persona
 from platforms.models import Connection
+from tests.browsing import Watched, in_every_look, signed_in
 from tests.console.conftest import make_message
-from tests.console.test_browser import LOOKS, Watched, _signed_in
 from tests.personas.operating import work_off
 from tests.platforms.connecting import BY_TEST, add_rina, connect, make_remote
 from tests.platforms.console.test_incoming import add_call
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(params=LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
-def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
-    theme, width = request.param
-    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
-    yield context
-    context.close()
 
 
 @pytest.fixture
@@ -38,6 +29,7 @@ def connection(workspace: Workspace, other_workspace: Workspace, live_server: An
     return connect(workspace, make_remote(other_workspace), live_server.url, "raven")
 
 
+@in_every_look
 def test_first_import_is_previewed_carried_out_and_undone(
     context: BrowserContext, live_server: Any, admin_user: User, workspace: Workspace, other_workspace: Workspace,
     connection: Connection,
@@ -46,7 +38,7 @@ def test_first_import_is_previewed_carried_out_and_undone(
     for name, key in (("Rina H.", "rina@example.org"), ("Joko", "joko@example.org")):
         contacts = [ContactDraft("email", key)]
         add_persona(workspace=other_workspace, draft=PersonaDraft(name=name), contacts=contacts, cause=BY_TEST)
-    watched = Watched(_signed_in(context, live_server.url, admin_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
     page = watched.page
 
     watched.check(reverse("admin:index"))
@@ -72,12 +64,13 @@ def test_first_import_is_previewed_carried_out_and_undone(
     assert [persona.name for persona in workspace.personas.all()] == ["Rina Hartono"]
 
 
+@in_every_look
 def test_pages_of_what_comes_in_break_no_rule(
     context: BrowserContext, live_server: Any, admin_user: User, workspace: Workspace, other_workspace: Workspace,
     connection: Connection,
 ) -> None:  # fmt: skip
     Connection.objects.filter(pk=connection.pk).update(platform="bevatel", settings={"account_id": "1"})
-    watched = Watched(_signed_in(context, live_server.url, admin_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
     page, change = watched.page, reverse("admin:platforms_connection_change", args=[connection.pk])
     watched.check(reverse("admin:platforms_connection_received", args=[connection.pk]))
 
@@ -104,11 +97,12 @@ def test_pages_of_what_comes_in_break_no_rule(
     assert watched.findings == []
 
 
+@in_every_look
 def test_how_far_a_message_got_breaks_no_rule(
     context: BrowserContext, live_server: Any, admin_user: User, workspace: Workspace
 ) -> None:
     topic = Topic.objects.create(workspace=workspace, type="mass", name="News")
-    watched = Watched(_signed_in(context, live_server.url, admin_user), live_server.url)
+    watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
     for number, state in enumerate(Recipient.State):
         contacts = [ContactDraft("phone", f"+62812000001{number:02}")]
         draft = PersonaDraft(name=f"Person {number}")
