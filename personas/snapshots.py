@@ -40,13 +40,11 @@ class Restored:
     left_out: Mapping[str, int]
 
 
-def take(persona: Persona) -> Snapshot:
-    """The persona and all that would be deleted with it, as JSON."""
-    return take_all([persona])[persona.pk]
-
-
 def take_all(personas: Sequence[Persona]) -> dict[int, Snapshot]:
-    """`take` of each, by persona id, in a number of queries that does not depend on how many they are."""
+    """Each persona and all that would be deleted with it, as JSON, by persona id.
+
+    It takes a number of queries that does not depend on how many they are.
+    """
     taken: dict[int, Snapshot] = {persona.pk: {"rows": {}, "pointers": []} for persona in personas}
     seen: set[tuple[type[models.Model], int]] = set()
     level: list[tuple[models.Model, int]] = [(persona, persona.pk) for persona in personas]

@@ -78,7 +78,7 @@ def persona(workspace: Workspace, city: AttributeDefinition, token: Token, suppo
 def test_a_deleted_persona_comes_back_byte_for_byte_in_every_table(persona: Persona) -> None:
     before = every_row()
 
-    snapshot = json.loads(json.dumps(snapshots.take(persona)))
+    snapshot = json.loads(json.dumps(snapshots.take_all([persona])[persona.pk]))
     persona.delete()
     assert every_row() != before
     restored = snapshots.restore(snapshot)
@@ -105,7 +105,7 @@ def test_snapshots_of_many_take_as_many_queries_as_that_of_one(
 
 
 def test_a_persona_that_is_there_is_not_brought_back_over_itself(persona: Persona) -> None:
-    snapshot = snapshots.take(persona)
+    snapshot = snapshots.take_all([persona])[persona.pk]
 
     with pytest.raises(snapshots.PersonaIsThere):
         snapshots.restore(snapshot)
@@ -114,7 +114,7 @@ def test_a_persona_that_is_there_is_not_brought_back_over_itself(persona: Person
 def test_what_is_taken_or_gone_meanwhile_stays_away_and_the_rest_comes_back(
     workspace: Workspace, persona: Persona, city: AttributeDefinition
 ) -> None:
-    snapshot = snapshots.take(persona)
+    snapshot = snapshots.take_all([persona])[persona.pk]
     persona.delete()
     add_persona(
         workspace=workspace, draft=PersonaDraft("New owner"), contacts=[ContactDraft("whatsapp", "+6281200000101")],
