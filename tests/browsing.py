@@ -39,6 +39,8 @@ class Watched:
         self.look(path)
 
     def look(self, name: str) -> None:
+        # A click that leads to another page returns before that page is whole.
+        self.page.wait_for_load_state()
         overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if overflow > 0:
             self.findings.append(f"{name}: {overflow}px too wide")

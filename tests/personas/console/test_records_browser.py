@@ -71,7 +71,8 @@ def test_pages_break_no_rule_of_axe_policy_or_width(
         watched.check(reverse("admin:personas_operation_change", args=[operation.pk]) + "?rows=delete")
     watched.check(reverse("admin:messaging_message_retention"))
     watched.page.fill("[name=days]", "3")
-    watched.page.click("button:has-text('See what would go')")
+    with watched.page.expect_navigation():
+        watched.page.click("button:has-text('See what would go')")
     watched.look("retention, looked at")
 
     assert "\n".join(watched.findings) == ""

@@ -30,7 +30,8 @@ def test_pages_of_connections_break_no_rule(
     watched.check(reverse("admin:platforms_connection_add"))
     for platform in ("raven", "chative", "bevatel", "webhook", "email"):
         watched.check(f"{reverse('admin:platforms_connection_add')}?platform={platform}")
-    watched.page.get_by_role("button", name="Connect", exact=True).click()
+    with watched.page.expect_navigation():
+        watched.page.get_by_role("button", name="Connect", exact=True).click()
     watched.look("a form with errors")
     watched.check(reverse("admin:platforms_connection_change", args=[raven.pk]))
     watched.page.get_by_role("button", name="Test connection").click()

@@ -48,7 +48,8 @@ def test_first_import_is_previewed_carried_out_and_undone(
     watched.look("reading")
     operation = work_off(Operation.objects.get())
     watched.check(reverse("admin:personas_operation_change", args=[operation.pk]))
-    page.get_by_role("link", name="To link").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="To link").click()
     watched.look("to link")
     page.get_by_role("button", name="Bring in 2 people").click()
     page.get_by_text("Carrying it out").wait_for()
