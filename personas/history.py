@@ -76,17 +76,19 @@ def record_changes(changes_of: Sequence[tuple[Persona, Sequence[Change]]], *, ca
         )
 
 
-def record_deletion(persona: Persona, *, cause: Cause, merged_into: int | None = None) -> None:
-    """That the persona goes is told to whoever follows along and leaves for whatever is connected.
+def record_deletions(personas: Sequence[Persona], *, cause: Cause, merged_into: int | None = None) -> None:
+    """That these personas, all of one workspace, go is told to whoever follows along and leaves for what is connected.
 
-    To be called while it is still there, as part of the caller's transaction.
+    To be called while they are still there, as part of the caller's transaction.
     """
-    data: dict[str, Any] = {"persona": persona.pk}
-    if merged_into is not None:
-        data["merged_into"] = merged_into
-    events.record(workspace_id=persona.workspace_id, kind="persona.deleted", data=data, at=cause.at)
-    gone = _occurrence(persona.workspace_id, persona.pk, "persona.deleted", cause, data=data)
-    outbox.announce([gone], to=outbox.PERSONAS)
+    if not personas:
+        return
+    workspace_id, kind = personas[0].workspace_id, "persona.deleted"
+    merged = {} if merged_into is None else {"merged_into": merged_into}
+    data_of = {persona.pk: {"persona": persona.pk, **merged} for persona in personas}
+    events.record_all(workspace_id=workspace_id, kind=kind, data_of_each=data_of.values(), at=cause.at)
+    gone = [_occurrence(workspace_id, pk, kind, cause, data=data) for pk, data in data_of.items()]
+    outbox.announce(gone, to=outbox.PERSONAS)
 
 
 def _occurrence(

@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Workspace
-from personas.history import Cause, Change, record_changes, record_deletion
+from personas.history import Cause, Change, record_changes, record_deletions
 from personas.models import (
     AttributeDefinition,
     AttributeValue,
@@ -126,7 +126,7 @@ def merge_personas(
     before: dict[str, Any] = {"kept": _rows_of(kept), "absorbed": _rows_of(absorbed)}
     changes = [("merged", "", f"{absorbed.name} (persona {absorbed.pk})"), *_apply(kept, choices)]
     changes += [(f"contact:{row['type']}", "", row["normalized"]) for row in before["absorbed"]["contacts"]]
-    record_deletion(absorbed, cause=cause, merged_into=kept.pk)
+    record_deletions([absorbed], cause=cause, merged_into=kept.pk)
     before["last_ids"] = last_ids()
     before["moves"], before["folded"] = move_rows(source=absorbed.pk, target=kept.pk)
     before["pairs"], before["made_pairs"] = _move_pairs(kept, absorbed)

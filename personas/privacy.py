@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from django.db.models import Count
 
 from delivery import outbox
-from personas.history import Cause, record_deletion
+from personas.history import Cause, record_deletions
 from personas.models import Contact, DeletionReceipt, Merge, OperationRow, Persona, PersonaChange
 
 COUNTED_AT_MOST = 10_000
@@ -97,8 +97,7 @@ def erase_all(personas: Sequence[Persona], *, cause: Cause) -> list[DeletionRece
         persona_name="", values={}, differences=[], problems=[], before=None
     )
     _forget_merges(personas, at=cause.at)
-    for persona in personas:
-        record_deletion(persona, cause=cause)
+    record_deletions(personas, cause=cause)
     outbox.forget_personas(persona_ids=[persona.pk for persona in personas], at=cause.at)
     Persona.objects.filter(pk__in=[persona.pk for persona in personas]).delete()
     return receipts

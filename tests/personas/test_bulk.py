@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 from django.core import serializers
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User, Workspace
+from delivery.models import Event
 from messaging.models import Message, Recipient, Topic
 from personas import bulk
 from personas.bulk import (
@@ -36,6 +39,7 @@ from personas.models import (
     PersonaChange,
 )
 from personas.operations import can_be_undone, start_operation, undo_operation
+from personas.privacy import erase_all
 from personas.services import AttributeValueInvalid, PersonaDraft, add_persona, update_persona
 from tests.personas.operating import work_off
 
@@ -226,6 +230,17 @@ def test_deleted_people_leave_receipts_and_nothing_else(
         (people[1].pk, 1, 0, "Ayu"),
         (people[2].pk, 1, 0, "Ayu"),
     ]
+
+
+def test_deleting_several_takes_as_many_statements_as_deleting_one(people: list[Persona]) -> None:
+    with CaptureQueriesContext(connection) as of_one:
+        erase_all(people[:1], cause=CAUSE)
+
+    with CaptureQueriesContext(connection) as of_two:
+        erase_all(people[1:], cause=CAUSE)
+
+    assert len(of_two) == len(of_one)
+    assert Event.objects.filter(kind="persona.deleted").count() == 3
 
 
 def test_undone_deletion_brings_all_back_as_it_was(
