@@ -34,6 +34,8 @@ class Place:
     model: str
     label: Promise
     icon: str
+    parts: tuple[str, ...] = ()
+    """What the names of further pages begin with that are reached from here, and have no entry of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,19 @@ class Section:
 
 
 PLACES = [
-    Place("tokens.Token", _("Tokens"), "key-round"),
+    Place("tokens.Token", _("Tokens"), "key-round", ("tokens_callback_", "platforms_token_")),
     Place("tokens.RequestLogEntry", _("API calls"), "activity"),
-    Place("personas.Persona", _("Personas"), "users"),
-    Place("personas.DuplicatePair", _("Duplicates"), "merge"),
-    Place("personas.PersonaChange", _("Changes"), "history"),
+    Place(
+        "personas.Persona",
+        _("Personas"),
+        "users",
+        ("personas_savedfilter_", "platforms_person_", "platforms_new_person_"),
+    ),
+    Place("personas.DuplicatePair", _("Duplicates"), "merge", ("personas_merge_",)),
+    Place("personas.PersonaChange", _("Changes"), "history", ("personas_deletionreceipt_",)),
     Place("personas.Operation", _("Imports and bulk changes"), "layers"),
     Place("messaging.Message", _("Messages"), "message-square"),
-    Place("delivery.Delivery", _("Deliveries"), "send"),
+    Place("delivery.Delivery", _("Deliveries"), "send", ("delivery_intervention_",)),
     Place("messaging.Topic", _("Topics"), "hash"),
     Place("messaging.Template", _("Templates"), "file-text"),
     Place("messaging.Location", _("Locations"), "map-pin"),
@@ -198,7 +205,7 @@ class ConsoleSite(AdminSite):
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         if not self.is_registered(model) or not self.get_model_admin(model).has_module_permission(request):
             return None
-        is_current = here.startswith(f"{name}_") and not self._is_settings(request, here)
+        is_current = here.startswith((f"{name}_", *place.parts)) and not self._is_settings(request, here)
         return Link(reverse(f"admin:{name}_changelist"), place.label, place.icon, is_current)
 
     def _settings(self, request: HttpRequest, here: str) -> Link | None:
