@@ -20,6 +20,7 @@ from delivery.carriers import carrier_of
 from delivery.folding import fold
 from delivery.following import tell
 from delivery.models import Delivery, Destination
+from delivery.outbox import FORGOTTEN
 from delivery.states import State
 from raven_admin.statements import Statement
 
@@ -140,7 +141,9 @@ def take_over_expired(*, now: datetime) -> int:
     for delivery in expired:
         in_doubt = delivery.calling_at is not None and not carrier_of(delivery.destination).is_repeatable(delivery)
         new = State.UNKNOWN if in_doubt else State.WAITING
-        if in_doubt:
+        if delivery.code in FORGOTTEN:
+            new, delivery.settled_at = State.CANCELLED, now
+        elif in_doubt:
             delivery.code = "worker_lost"
             delivery.problem = "The worker ended while this was being sent, before the answer was stored."
             delivery.settled_at = now

@@ -18,6 +18,8 @@ PERSONAS, MESSAGES, TOKENS, EVENTS = "carries_personas", "carries_messages", "ca
 """What a destination may carry; `announce` asks those only that carry what happened, or events of any kind."""
 
 
+FORGOTTEN = frozenset({"persona_deleted", "message_deleted"})
+"""Codes of what is being sent while it is forgotten: whoever settles it keeps nothing of it and sends it no more."""
 _IS_CARRIED = {
     what: Statement(
         "SELECT 1 FROM delivery_destination WHERE workspace_id = %s AND removed_at IS NULL"  # noqa: S608
@@ -85,7 +87,9 @@ def forget_personas(*, persona_ids: Collection[int], at: datetime) -> None:
 
     What was still to be sent about them, or to them, is cancelled.
     """
-    of_them = Delivery.objects.filter(persona_id__in=persona_ids).exclude(kind="persona.deleted", state=State.WAITING)
+    of_them = Delivery.objects.filter(persona_id__in=persona_ids).exclude(
+        kind="persona.deleted", state__in=[State.WAITING, State.SENDING]
+    )
     _forget(of_them, code="persona_deleted", at=at)
 
 
@@ -115,12 +119,14 @@ def _forget(deliveries: QuerySet[Delivery], *, code: str, at: datetime) -> None:
         return
     # Their rows first, as in a claim: none of these is sent meanwhile.
     list(Destination.objects.select_for_update(no_key=True).filter(pk__in=destinations).order_by("id"))
+    # A worker may settle one at this moment: first these, so that what it puts back to wait is cancelled below.
+    deliveries.filter(state=State.SENDING).update(code=code)
     tally: books.Tally = Counter()
     to_cancel = deliveries.filter(state__in=[State.WAITING, State.REFUSED, State.UNKNOWN])
     for destination_id, state in to_cancel.values_list("destination", "state"):
         books.note_move(tally, destination_id, State(state), State.CANCELLED)
     to_cancel.update(state=State.CANCELLED, code=code, settled_at=at)
-    deliveries.exclude(state=State.SENDING).update(payload={}, problem="")
+    deliveries.update(payload={}, problem="")
     Attempt.objects.filter(delivery__in=deliveries).delete()
     books.enter(tally)
 

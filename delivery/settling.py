@@ -15,6 +15,7 @@ from delivery.carriers import Delivered, Outcome, Refused, Temporary, Unknown
 from delivery.claims import Claim
 from delivery.following import tell
 from delivery.models import Attempt, Delivery, Destination
+from delivery.outbox import FORGOTTEN
 from delivery.states import State
 from raven_admin.statements import Statement
 
@@ -34,8 +35,8 @@ class Result:
 
 
 _HELD = Statement(
-    sqlite="SELECT id FROM delivery_delivery WHERE state = 'sending' AND lease = %s",
-    postgresql="SELECT id FROM delivery_delivery WHERE state = 'sending' AND lease = %s FOR NO KEY UPDATE",
+    sqlite="SELECT id, code FROM delivery_delivery WHERE state = 'sending' AND lease = %s",
+    postgresql="SELECT id, code FROM delivery_delivery WHERE state = 'sending' AND lease = %s FOR NO KEY UPDATE",
 )
 _SETTLE = Statement("""
     UPDATE delivery_delivery
@@ -75,11 +76,13 @@ def settle(claim: Claim, results: Sequence[Result], *, now: datetime) -> int:
     """What became of them is stored; returns how many, fewer when the lease was lost and another carries them now."""
     # The destination's row comes first, as in a claim, or the two could wait for each other.
     pause = _note_health(claim, results, now=now)
-    held = {pk for (pk,) in _HELD.rows(claim.lease)}
+    held: dict[int, str] = dict(_HELD.rows(claim.lease))
+    forgotten = {pk: code for pk, code in held.items() if code in FORGOTTEN}
     ours = [result for result in results if result.delivery.pk in held]
-    rows = [_row(result, pause, now=now) for result in ours]
+    rows = [_row(result, pause, forgotten.get(result.delivery.pk), now=now) for result in ours]
     _SETTLE.run_each([_parameters(result, row, now=now) for result, row in zip(ours, rows, strict=True)])
-    _ADD_ATTEMPT.run_each([_attempt(call) for result in ours for call in _calls(result, now=now)])
+    kept = [result for result in ours if result.delivery.pk not in forgotten]
+    _ADD_ATTEMPT.run_each([_attempt(call) for result in kept for call in _calls(result, now=now)])
     tally: books.Tally = Counter()
     for result, row in zip(ours, rows, strict=True):
         books.note_move(tally, claim.destination.pk, State.SENDING, row.state)
@@ -90,13 +93,19 @@ def settle(claim: Claim, results: Sequence[Result], *, now: datetime) -> int:
     return len(ours)
 
 
-def _row(result: Result, pause: timedelta, *, now: datetime) -> _Row:
-    """`pause` is the breaker's: then the destination fails, and everything goes out as soon as it is back."""
+def _row(result: Result, pause: timedelta, forgotten: str | None, *, now: datetime) -> _Row:
+    """`pause` is the breaker's: then the destination fails, and everything goes out as soon as it is back.
+
+    `forgotten` is the code under which it was erased meanwhile.
+    """
     delivery, outcome = result.delivery, result.outcome
-    if outcome is None:
-        return _Row(State.WAITING, delivery.due_at, delivery.code, delivery.problem, delivery.remote_id, attempts=0)
     if isinstance(outcome, Delivered):
         return _Row(State.DELIVERED, delivery.due_at, remote_id=outcome.remote_id)
+    if forgotten is not None:
+        attempts = 0 if outcome is None else 1
+        return _Row(State.CANCELLED, delivery.due_at, forgotten, remote_id=delivery.remote_id, attempts=attempts)
+    if outcome is None:
+        return _Row(State.WAITING, delivery.due_at, delivery.code, delivery.problem, delivery.remote_id, attempts=0)
     code, reason = outcome.code[:60], outcome.reason[:500]
     if isinstance(outcome, Temporary):
         attempts = delivery.attempt_count + 1

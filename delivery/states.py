@@ -16,7 +16,8 @@ class State(models.TextChoices):
 
 MOVES: dict[State, frozenset[State]] = {
     State.WAITING: frozenset({State.SENDING, State.SUPERSEDED, State.CANCELLED}),
-    State.SENDING: frozenset({State.DELIVERED, State.WAITING, State.REFUSED, State.UNKNOWN}),
+    # Cancelled only when whom it is about was erased meanwhile; people leave what is being sent to its worker.
+    State.SENDING: frozenset({State.DELIVERED, State.WAITING, State.REFUSED, State.UNKNOWN, State.CANCELLED}),
     State.REFUSED: frozenset({State.WAITING, State.SUPERSEDED, State.CANCELLED}),
     State.UNKNOWN: frozenset({State.WAITING, State.DELIVERED, State.SUPERSEDED, State.CANCELLED}),
     State.DELIVERED: frozenset(),

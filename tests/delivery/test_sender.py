@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from delivery import books
+from delivery import books, outbox
+from delivery.carriers import Delivered, Outcome, Refused, Temporary, Unknown
 from delivery.claims import claim, due_destinations, take_over_expired
 from delivery.masking import MASKED
 from delivery.models import Attempt, Delivery, Destination
@@ -441,3 +443,65 @@ def test_due_destinations_are_those_that_could_be_sent_to(destination: Destinati
 
     assert due_destinations(now=now) == []
     assert due_destinations(now=now + timedelta(seconds=1)) == [(destination.pk, 4)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "code"),
+    [
+        (Delivered("r-1"), "delivered", ""),
+        (Temporary("http_503", "It is away."), "cancelled", "persona_deleted"),
+        (Refused("http_400", "It does not accept Dewi."), "cancelled", "persona_deleted"),
+        (Unknown("no_answer", "No answer."), "cancelled", "persona_deleted"),
+        (None, "cancelled", "persona_deleted"),
+    ],
+)
+def test_what_is_being_sent_while_its_person_is_erased_leaves_nothing_behind(
+    destination: Destination, change: Post, outcome: Outcome | None, state: str, code: str
+) -> None:
+    delivery = change(destination, name="Dewi")
+    claimed = claim(destination.pk, limit=1, now=timezone.now())
+    assert claimed is not None
+    carried = claimed.deliveries[0]
+    call = Attempt(delivery=carried, number=1, request_body="Dewi", outcome="answered", happened_at=timezone.now())
+
+    outbox.forget_personas(persona_ids=[1], at=timezone.now())
+    settle(claimed, [Result(carried, outcome, [call])], now=timezone.now())
+
+    delivery.refresh_from_db()
+    assert carried.payload == {"name": "Dewi"}
+    assert (delivery.state, delivery.code, delivery.problem, delivery.payload) == (state, code, "", {})
+    assert not Attempt.objects.exists()
+    assert books.audit(destination.pk) == {}
+
+
+def test_that_somebody_is_deleted_is_told_even_if_it_is_being_told_while_they_are_erased(
+    destination: Destination, post: Post
+) -> None:
+    delivery = post(destination, kind="persona.deleted")
+    claimed = claim(destination.pk, limit=1, now=timezone.now())
+    assert claimed is not None
+
+    outbox.forget_personas(persona_ids=[1], at=timezone.now())
+    settle(claimed, [Result(claimed.deliveries[0], Temporary("http_503", "It is away."))], now=timezone.now())
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.code) == ("waiting", "http_503")
+
+
+def test_what_was_given_back_unsent_or_left_by_a_lost_worker_is_not_sent_once_its_person_is_erased(
+    destination: Destination, change: Post
+) -> None:
+    change(destination, "persona:1", name="Dewi")
+    change(destination, "persona:2", name="Rina")
+    given_back = claim(destination.pk, limit=1, now=timezone.now())
+    lost = claim(destination.pk, limit=1, now=timezone.now())
+    assert given_back is not None
+    assert lost is not None
+
+    outbox.forget_personas(persona_ids=[1], at=timezone.now())
+    settle(given_back, [Result(given_back.deliveries[0], None)], now=timezone.now())
+    take_over_expired(now=timezone.now() + 2 * settings.OUTBOX_LEASE)
+
+    left = Delivery.objects.values_list("state", "code", "payload")
+    assert list(left) == [("cancelled", "persona_deleted", {})] * 2
+    assert books.audit(destination.pk) == {}
