@@ -15,6 +15,8 @@ from raven_admin.statements import Statement
 
 CREATED = ""
 """What stands in place of a state for those that came to be."""
+_PRUNED = "-"
+"""Before a state: of those that stand in it, these are not kept any more."""
 Tally = Counter[tuple[int, str]]
 """Of (destination, state): how many more; fewer when negative."""
 _ENTER = Statement("INSERT INTO delivery_bookentry (destination_id, state, amount) VALUES (%s, %s, %s)")
@@ -31,9 +33,15 @@ def note_move(tally: Tally, destination_id: int, old: State, new: State, amount:
     tally[destination_id, str(new)] += amount
 
 
+def pruned(state: State) -> str:
+    """What stands in place of a state for those in it that were deleted because they are old."""
+    return f"{_PRUNED}{state}"
+
+
 def totals(entries: "QuerySet[BookEntry]") -> dict[int, dict[str, int]]:
-    """By destination: how many came to be (`CREATED`) and how many stand in each state."""
+    """By destination: how many came to be (`CREATED`) and how many stand in each state, pruned ones too."""
     found: dict[int, dict[str, int]] = {}
+    entries = entries.exclude(state__startswith=_PRUNED)
     for destination, state, amount in entries.values_list("destination", "state").annotate(Sum("amount")):
         found.setdefault(destination, dict.fromkeys([CREATED, *State.values], 0))[state] = amount
     return found
@@ -47,7 +55,13 @@ def balances(total: Mapping[str, int]) -> bool:
 _AUDIT = Statement(f"""
     SELECT state, SUM(booked), SUM(counted) FROM (
         SELECT state, SUM(amount) AS booked, 0 AS counted FROM delivery_bookentry
-         WHERE destination_id = %(destination_id)s GROUP BY state
+         WHERE destination_id = %(destination_id)s AND state NOT LIKE '{_PRUNED}%%' GROUP BY state
+        UNION ALL
+        SELECT SUBSTR(state, 2), 0, amount FROM delivery_bookentry
+         WHERE destination_id = %(destination_id)s AND state LIKE '{_PRUNED}%%'
+        UNION ALL
+        SELECT '{CREATED}', 0, amount FROM delivery_bookentry
+         WHERE destination_id = %(destination_id)s AND state LIKE '{_PRUNED}%%'
         UNION ALL
         SELECT state, 0, COUNT(*) FROM delivery_delivery WHERE destination_id = %(destination_id)s GROUP BY state
         UNION ALL
@@ -59,7 +73,8 @@ _AUDIT = Statement(f"""
 def audit(destination_id: int) -> dict[str, tuple[int, int]]:
     """Where the books and the deliveries differ: by state, (booked, counted); {} when they agree.
 
-    Counts everything, so it is for a nightly check and for tests; in one statement, so that it may run at any time.
+    Pruned ones are counted as they were when they went. Counts everything, so it is for a nightly check and for tests;
+    in one statement, so that it may run at any time.
     """
     return {state: (int(booked), int(counted)) for state, booked, counted in _AUDIT.rows(destination_id=destination_id)}
 

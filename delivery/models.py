@@ -314,14 +314,14 @@ class Intervention(models.Model):
 
 
 class BookEntry(models.Model):
-    """So many deliveries of a destination came to be (empty state), or entered or left a state.
+    """So many deliveries of a destination came to be (empty state), entered or left a state, or were pruned (`-state`).
 
     Written in the transaction of the move itself and summed up from time to time, so that figures cost no count over
     millions, no writer waits for another, and the books can be held against the deliveries themselves.
     """
 
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="+")
-    state = models.CharField(max_length=10, blank=True)
+    state = models.CharField(max_length=11, blank=True)
     amount = models.BigIntegerField()
 
     def __str__(self) -> str:

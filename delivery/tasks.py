@@ -3,11 +3,12 @@
 import logging
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 from django_tasks import TaskResultStatus, task
 from django_tasks_db.models import DBTaskResult
 
-from delivery import beats, books, interventions
+from delivery import beats, books, interventions, retention
 from delivery.models import Attempt, Intervention
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,12 @@ def prune_attempts() -> None:
     """Calls of long ago are gone; the deliveries they were made for stay."""
     while _prune_attempts(now=timezone.now()) == _ATTEMPTS_AT_ONCE:
         pass
+
+
+@task()
+def prune_deliveries() -> None:
+    """What ended long ago is gone, with its calls; the books say as much as before."""
+    retention.prune_deliveries(before=timezone.now() - timedelta(days=settings.DELIVERY_DAYS))
 
 
 @task()

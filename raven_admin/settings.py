@@ -260,6 +260,8 @@ MAX_BODY_BYTES = 256 * 1024
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 # How many destinations, and calls of one destination, a worker sends to at a time.
 OUTBOX_THREADS: int = env.int("OUTBOX_THREADS", default=16)
+# How long is kept what was delivered, superseded or cancelled.
+DELIVERY_DAYS: int = env.int("DELIVERY_DAYS", default=90)
 # A worker that has said nothing for so long is gone, and another takes over what it was sending.
 OUTBOX_LEASE = timedelta(seconds=60)
 # The oldest undelivered change may be this old before the monitor is no longer green.
@@ -273,6 +275,7 @@ SCHEDULED_TASKS = {
     "tokens.tasks.prune": timedelta(hours=1),
     "delivery.tasks.prune_finished_tasks": timedelta(hours=6),
     "delivery.tasks.prune_attempts": timedelta(hours=1),
+    "delivery.tasks.prune_deliveries": timedelta(hours=1),
     "delivery.tasks.compact_books": timedelta(minutes=5),
     "delivery.tasks.continue_interventions": timedelta(minutes=1),
     "personas.operations.wake_abandoned": timedelta(minutes=1),
