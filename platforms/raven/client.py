@@ -102,7 +102,10 @@ class Raven(Platform):
         if attributes := _within(values, "attribute."):
             body = {"persona": _id(remote_id), "attribute": attributes}
             yield PlannedCall("attributes", "POST", "attribute:update", body)
-        if contacts := [contact for of_type in _within(values, "contact.").values() for contact in of_type]:
+        # It can't be taken away there: one that was taken away here meanwhile (a merge undone, say) is not told at all.
+        theirs = {(address.type, address.key) for address in person.addresses}
+        told = [contact for of_type in _within(values, "contact.").values() for contact in of_type]
+        if contacts := [contact for contact in told if (contact["type"], contact["key"]) in theirs]:
             yield PlannedCall("contacts", "POST", "contact:add", {"persona": _id(remote_id), "contact": contacts})
         return remote_id
 

@@ -10,13 +10,16 @@ from delivery.carriers import Delivered, Refused, Temporary
 from delivery.models import Delivery
 from messaging.models import Message
 from personas.matching import ContactDraft
+from personas.merging import merge_personas
 from personas.models import AttributeDefinition, Persona
 from personas.services import PersonaDraft, add_persona, delete_persona, update_persona
+from personas.unmerging import undo_merge
 from platforms.models import Link
 from tests.platforms.connecting import BY_TEST, Remote, add_rina, carry, connect, push_while_added, send_to, waiting
 from tokens.models import Token
 
 pytestmark = pytest.mark.django_db(transaction=True)
+WHATSAPP = ContactDraft("whatsapp", "+6281200000101")
 
 
 def define(workspace: Workspace) -> None:
@@ -87,6 +90,29 @@ def test_change_of_a_linked_person_sends_what_changed_and_nothing_else(
     assert [call.url.rpartition("/")[2] for call in parcel.calls] == [
         "persona:update", "attribute:update", "contact:add",
     ]  # fmt: skip
+
+
+def test_address_of_a_merge_undone_before_it_was_pushed_is_not_told(
+    workspace: Workspace, remote: Remote, server: str
+) -> None:
+    connection = connect(workspace, remote, server, "raven")
+    kept = add_persona(workspace=workspace, draft=PersonaDraft(name="Rina"), contacts=[WHATSAPP], cause=BY_TEST)
+    mail = [ContactDraft("email", "hartono@example.org")]
+    absorbed = add_persona(workspace=workspace, draft=PersonaDraft(name="R. H."), contacts=mail, cause=BY_TEST)
+    for delivery in waiting(connection):
+        carry(delivery)
+    Delivery.objects.all().delete()
+    merge = merge_personas(workspace=workspace, kept_id=kept.pk, absorbed_id=absorbed.pk, cause=BY_TEST)
+    undo_merge(merge=merge, cause=BY_TEST)
+    about_kept = [delivery for delivery in waiting(connection) if delivery.persona_id == kept.pk]
+
+    outcome, parcel = carry(about_kept[0])
+
+    assert "contact.email" in about_kept[0].payload
+    assert isinstance(outcome, Delivered)
+    assert [call.step for call in parcel.calls if call.step == "contacts"] == []
+    (there,) = Persona.objects.filter(workspace=remote.workspace, name="Rina")
+    assert [contact.type for contact in there.contacts.all()] == ["whatsapp"]
 
 
 def test_person_deleted_here_is_deleted_there(workspace: Workspace, remote: Remote, server: str) -> None:
