@@ -152,11 +152,8 @@ def _carry_out(connection: Connection, happening: Happening, *, cause: Cause) ->
 # --------------------------------------------------------------------------------------------------------- people
 def _record_added(connection: Connection, record: Record, *, cause: Cause) -> Followed:
     known = _known(connection, record)
-    if known is not None:  # as a first import does it: linked, and nothing of either changes
-        is_new = not Link.objects.filter(connection=connection, persona_id=known.pk).exists()
-        _linked(connection, known, record, at=cause.at)
-        said = _("Linked to the person who has its address.") if is_new else _("It is like that here already.")
-        return Followed(said, is_done=is_new, persona_id=known.pk)
+    if known is not None:
+        return _met(connection, known, record, cause=cause)
     if not any(field.startswith("contact:") for field in _fields(connection, record)):
         return Followed(_("Nobody knows an address of this person yet."), is_done=False)
     persona = _add(connection, record, cause=cause)
@@ -167,7 +164,26 @@ def _record_changed(connection: Connection, happening: RecordChanged, *, cause: 
     known = _known(connection, happening.record)
     if known is None:
         return Followed(_("Nobody here is linked to this person, or has an address of theirs."), is_done=False)
+    links = Link.objects.filter(connection=connection, persona_id=known.pk, remote_id=happening.record.id)
+    if not links.exists():
+        return _met(connection, known, happening.record, cause=cause)
     return _changed(connection, known, happening.record, happening.changed, cause=cause)
+
+
+def _met(connection: Connection, known: Persona, record: Record, *, cause: Cause) -> Followed:
+    """Whoever has an address of the record is linked to it, and nothing of either changes, as by a first import.
+
+    The record may be of somebody who was deleted here, whose number belongs to somebody else now.
+    """
+    is_new = not Link.objects.filter(connection=connection, persona_id=known.pk).exists()
+    link = _linked(connection, known, record, at=cause.at)
+    if is_new:
+        said = _("Linked to the person who has its address.")
+    elif link.remote_id == record.id:
+        said = _("It is like that here already.")
+    else:
+        said = _("The person who has its address is another record there.")
+    return Followed(said, is_done=is_new, persona_id=known.pk)
 
 
 def _changed(

@@ -379,6 +379,35 @@ def test_change_there_is_taken_over_and_not_sent_back(address: str, rina: Person
     assert not Delivery.objects.exists()
 
 
+def test_change_of_a_record_that_shares_an_address_links_it_and_changes_nobody_until_the_next(
+    address: str, rina: Persona, connection: Connection
+) -> None:
+    """Of somebody deleted here, say, whose number is Rina's now."""
+    Link.objects.all().delete()
+
+    met = tell(address, "contact_updated__name")
+    rina.refresh_from_db()
+    name = rina.name
+    changed = tell(address, "contact_updated__name")
+
+    rina.refresh_from_db()
+    assert (outcome_of(met), name) == (("done", "Linked to the person who has its address."), "Rina Hartono")
+    assert Link.objects.values_list("persona_id", "remote_id").get() == (rina.pk, "161")
+    assert (outcome_of(changed), rina.name) == (("done", "Changed the person."), "Rina H. Wijaya")
+
+
+def test_change_of_another_record_with_an_address_of_somebody_linked_changes_nobody(
+    address: str, rina: Persona
+) -> None:
+    Link.objects.update(remote_id="99")
+
+    call = tell(address, "contact_updated__name")
+
+    rina.refresh_from_db()
+    assert outcome_of(call) == ("ignored", "The person who has its address is another record there.")
+    assert (rina.name, Link.objects.get().remote_id) == ("Rina Hartono", "99")
+
+
 def test_other_connections_hear_of_the_change(address: str, rina: Persona) -> None:
     draft = ConnectionDraft(
         platform="webhook", name="CRM", base_url="https://crm.example.org/in", carries=frozenset({"personas"})
