@@ -150,8 +150,17 @@ class PlatformCarrier:
         return self._configure(parcel, connection, job)
 
     def is_repeatable(self, delivery: Delivery) -> bool:
-        """People and tokens are set to values, which twice is as good as once; so is a message under a known key."""
-        return delivery.kind != MESSAGE or self.platform.honours_idempotency_key
+        """Values are set, which twice is as good as once; so is whatever goes under a key that is known there."""
+        if self.platform.honours_idempotency_key:
+            return True
+        return delivery.kind != MESSAGE and not (delivery.kind == PERSONA and self._may_add_twice(delivery))
+
+    def _may_add_twice(self, delivery: Delivery) -> bool:
+        persona_id = delivery.persona_id or 0
+        if Link.objects.filter(connection__destination=delivery.destination_id, persona_id=persona_id).exists():
+            return False
+        person = person_of(persona_id)
+        return person is not None and self.platform.may_add_twice(person)
 
     def check(self, parcel: Parcel) -> Delivered | Refused | None:
         """A message is looked for there; of a person, the record is read back and compared."""

@@ -161,6 +161,10 @@ class Platform:
         """Those of `fields` that it does not take, or not whole."""
         return []
 
+    def may_add_twice(self, person: Person) -> bool:
+        """Whether adding them once more makes a second record, because nothing of theirs is one person's only."""
+        return False
+
     # ------------------------------------------------------------------ plans
     def push(self, values: Mapping[str, Any], person: Person, job: Job) -> Plan:
         """The person there has `values`; who is not known there (no `job.remote_id`) is found, or added whole."""

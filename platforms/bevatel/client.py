@@ -100,6 +100,10 @@ class Bevatel(Platform):
                 unreached.append(Unreached(field, _("Bevatel takes one of each: the first is sent.")))
         return unreached
 
+    def may_add_twice(self, person: Person) -> bool:
+        """With an address they are found, and a second one is refused there."""
+        return not any(person.of_type(type) for types in _TYPES.values() for type in types)
+
     # ------------------------------------------------------------------ plans
     def push(self, values: Mapping[str, Any], person: Person, job: Job) -> Plan:
         remote_id = job.remote_id
@@ -164,10 +168,9 @@ class Bevatel(Platform):
             return found, False
         values = self.values(person, ["name", *person.known_fields])
         body = {"inbox_id": _inbox(job.target), **_body(values)}
-        # With an address a second one is refused there, so trying again finds the first.
-        has_address = any(member in body for member in _TYPES)
+        is_once = not self.may_add_twice(person)
         created = yield PlannedCall(
-            "create", "POST", "contacts", body, is_repeatable=has_address, bears=frozenset({422})
+            "create", "POST", "contacts", body, is_repeatable=is_once, bears=frozenset({422})
         )  # fmt: skip
         if created.status != 422:
             return _created_id(created), True

@@ -13,7 +13,7 @@ from personas.models import AttributeDefinition, Persona
 from personas.services import PersonaDraft, add_persona, update_persona
 from platforms.carrying import PlatformCarrier
 from platforms.contract import PlannedCall
-from platforms.models import Connection, ContactSession
+from platforms.models import Connection, ContactSession, Link
 from platforms.registry import platform_of
 from platforms.transport import Exchange
 from tests.platforms.connecting import BY_TEST, Remote, add_rina, carry, connect, push_while_added, send_to, waiting
@@ -111,6 +111,22 @@ def test_linked_person_is_updated_by_one_call(connection: Connection, workspace:
     assert isinstance(outcome, Delivered)
     assert [(call.method, call.status) for call in parcel.calls] == [("PUT", 200)]
     assert (there.name, there.attributes.count(), there.contacts.count()) == ("Rina H.", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("contacts", "is_linked", "is_repeatable"), [([], False, False), ([WHATSAPP], False, True), ([], True, True)]
+)
+def test_adding_somebody_without_an_address_is_not_repeatable(
+    connection: Connection, workspace: Workspace, contacts: Any, is_linked: bool, is_repeatable: bool
+) -> None:
+    """Nothing of theirs could be searched for: a worker that is killed in between must not add them twice."""
+    added = add_persona(workspace=workspace, draft=PersonaDraft(name="Joko"), contacts=contacts, cause=BY_TEST)
+    if is_linked:
+        Link.objects.create(connection=connection, persona_id=added.pk, remote_id="7")
+
+    carrier = PlatformCarrier(platform_of("bevatel"))
+
+    assert carrier.is_repeatable(waiting(connection)[0]) == is_repeatable
 
 
 def test_message_takes_contact_session_conversation_and_message(
