@@ -19,6 +19,7 @@ from tokens.refusals import (
     TokenMalformed,
     TokenMissing,
     TokenNotActiveYet,
+    TokenPaused,
     TokenRevoked,
     TokenUnknown,
     Unauthorized,
@@ -36,6 +37,7 @@ class Validity:
     activates_at: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    paused_until: datetime | None = None
 
     def check(self, *, at: datetime) -> None:
         """Raises why the token does not work at the moment `at`; to the second, with no grace."""
@@ -47,6 +49,8 @@ class Validity:
             raise TokenExpired(expires_at=self.expires_at)
         if self.activates_at is not None and at < self.activates_at:
             raise TokenNotActiveYet(activates_at=self.activates_at)
+        if self.paused_until is not None and at < self.paused_until:
+            raise TokenPaused(paused_until=self.paused_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +150,11 @@ class _Row:
 
 
 _NOBODYS_DIGEST = "0" * 64
-_OWN = "t.is_on, t.activates_at, t.expires_at, t.revoked_at"
-_PARENTS = "p.is_on AS p_is_on, p.activates_at AS p_start, p.expires_at AS p_end, p.revoked_at AS p_revoked"
+_OWN = "t.is_on, t.activates_at, t.expires_at, t.revoked_at, t.paused_until"
+_PARENTS = (
+    "p.is_on AS p_is_on, p.activates_at AS p_start, p.expires_at AS p_end, p.revoked_at AS p_revoked, "
+    "p.paused_until AS p_paused"
+)
 _FIND_TEXT = f"""
     SELECT t.id, t.name, t.workspace_id, t.digest, t.pepper_number, {_OWN}, t.parent_id, {_PARENTS},
            COALESCE(p.topic_anchor_id, t.topic_anchor_id) AS anchor_id,
@@ -198,12 +205,17 @@ def _find(secret: Secret, *, digest: str, now: datetime) -> _Row | None:
         workspace_id,
         stored_digest,
         pepper_number,
-        *own_validity,
+        is_on,
+        start,
+        end,
+        revoked,
+        paused,
         parent_id,
         p_on,
         p_start,
         p_end,
         p_revoked,
+        p_paused,
         anchor_id,
         alias_id,
         persona_id,
@@ -218,9 +230,9 @@ def _find(secret: Secret, *, digest: str, now: datetime) -> _Row | None:
         left,
         was_allowed,
     ) = row
-    validities = [_validity(*own_validity)]
+    validities = [_validity(is_on, start, end, revoked, paused)]
     if parent_id is not None:
-        validities.append(_validity(p_on, p_start, p_end, p_revoked))
+        validities.append(_validity(p_on, p_start, p_end, p_revoked, p_paused))
     credential = Credential(
         token_id=token_id,
         owner_id=parent_id or token_id,
@@ -245,8 +257,9 @@ def _find(secret: Secret, *, digest: str, now: datetime) -> _Row | None:
     return _Row(credential, stored_digest, pepper_number, allowance)
 
 
-def _validity(is_on: Any, activates_at: Any, expires_at: Any, revoked_at: Any) -> Validity:
-    return Validity(bool(is_on), _moment(activates_at), _moment(expires_at), _moment(revoked_at))
+def _validity(is_on: Any, *moments: Any) -> Validity:
+    """`moments`: activation, expiration, revoked, paused until."""
+    return Validity(bool(is_on), *map(_moment, moments))
 
 
 def _moment(stored: Any) -> datetime | None:

@@ -37,6 +37,7 @@ def describe(credential: Credential, *, at: datetime) -> dict[str, Any]:
         activates_at=own.activates_at,
         expires_at=own.expires_at,
         revoked_at=own.revoked_at,
+        paused_until=own.paused_until,
         at=at,
         soon=at + EXPIRING_WITHIN,
     )

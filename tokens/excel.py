@@ -56,6 +56,7 @@ _FIELDS = (
     _Seconds("activates_at"),
     _Seconds("expires_at"),
     _Seconds("revoked_at"),
+    _Seconds("paused_until"),
     _NETWORKS,
     "requests_per_minute",
     "caretaker_id",
@@ -148,14 +149,16 @@ class Listing:
 
     def _row(self, row: tuple[Any, ...], page: "_Page") -> Row:
         (
-            pk, name, kind, public_id, last_four, anchor, alias_id, activates_at, expires_at, revoked_at, networks,
-            rate, caretaker_id, is_on, last_used_at, created_at, creator_id, next_kind, next_public_id, next_last_four,
+            pk, name, kind, public_id, last_four, anchor, alias_id, activates_at, expires_at, revoked_at, paused_until,
+            networks, rate, caretaker_id, is_on, last_used_at, created_at, creator_id,
+            next_kind, next_public_id, next_last_four,
         ) = row  # fmt: skip
         status = status_of(
             is_on=bool(is_on),
             activates_at=activates_at,
             expires_at=expires_at,
             revoked_at=revoked_at,
+            paused_until=paused_until,
             at=self.at_s,
             soon=self.soon_s,
         )

@@ -26,6 +26,7 @@ class Status(models.TextChoices):
     EXPIRING = "expiring", _("Expiring")
     EXPIRED = "expired", _("Expired")
     DISABLED = "disabled", _("Disabled")
+    PAUSED = "paused", _("Paused")
     REVOKED = "revoked", _("Revoked")
 
 
@@ -38,6 +39,7 @@ def status_of(
     activates_at: Moment | None,
     expires_at: Moment | None,
     revoked_at: Moment | None,
+    paused_until: Moment | None,
     at: Moment,
     soon: Moment,
 ) -> Status:
@@ -50,6 +52,8 @@ def status_of(
         return Status.EXPIRED
     if activates_at is not None and activates_at > at:
         return Status.SCHEDULED
+    if paused_until is not None and paused_until > at:
+        return Status.PAUSED
     if expires_at is not None and expires_at <= soon:
         return Status.EXPIRING
     return Status.ACTIVE
@@ -73,16 +77,18 @@ class TokenQuerySet(models.QuerySet["Token"]):
         scheduled = models.Q(activates_at__gt=at)
         expiring = models.Q(expires_at__lte=at + EXPIRING_WITHIN)
         live = ~revoked & ~off & (models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=at))
+        paused = models.Q(paused_until__gt=at)
         started = models.Q(activates_at__isnull=True) | models.Q(activates_at__lte=at)
+        works = live & started & (models.Q(paused_until__isnull=True) | models.Q(paused_until__lte=at))
         return self.filter(
             {
                 Status.REVOKED: revoked,
                 Status.DISABLED: ~revoked & off,
                 Status.EXPIRED: ~revoked & ~off & expired,
                 Status.SCHEDULED: live & scheduled,
-                Status.EXPIRING: live & started & expiring,
-                Status.ACTIVE: live
-                & started
+                Status.PAUSED: live & started & paused,
+                Status.EXPIRING: works & expiring,
+                Status.ACTIVE: works
                 & (models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=at + EXPIRING_WITHIN)),
             }[Status(status)]
         )
@@ -114,6 +120,8 @@ class Token(models.Model):
     activates_at = models.DateTimeField(_("activation"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expiration"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+    paused_until = models.DateTimeField(_("paused until"), null=True, editable=False)
+    """Until then every call is refused, as a rehearsal of revoking it; then it works again by itself."""
     topic_anchor = models.ForeignKey(
         "messaging.Topic", on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
         verbose_name=_("topic anchor"), limit_choices_to={"type": "mass"},
@@ -202,6 +210,7 @@ class Token(models.Model):
             activates_at=self.activates_at,
             expires_at=self.expires_at,
             revoked_at=self.revoked_at,
+            paused_until=self.paused_until,
             at=moment,
             soon=moment + EXPIRING_WITHIN,
         )
@@ -319,6 +328,8 @@ class TokenEvent(models.Model):
         CONFIGURED = "configured", _("Configured")
         DISABLED = "disabled", _("Disabled")
         ENABLED = "enabled", _("Enabled")
+        PAUSED = "paused", _("Rehearsal begun")
+        RESUMED = "resumed", _("Rehearsal ended early")
         ROTATED = "rotated", _("Rotated")
         REVOKED = "revoked", _("Revoked")
         DELETED = "deleted", _("Deleted")

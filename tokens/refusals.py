@@ -72,6 +72,14 @@ class TokenDisabled(Unauthorized):
 
 
 @dataclass(eq=False)
+class TokenPaused(Unauthorized):
+    """The token is paused until {paused_until:%Y-%m-%dT%H:%M:%SZ}: its admin rehearses revoking it. Ask them."""
+
+    code: ClassVar[str] = "token_paused"
+    paused_until: datetime
+
+
+@dataclass(eq=False)
 class TokenRevoked(Unauthorized):
     """The token was revoked and never works again. Ask its admin for a new one."""
 

@@ -24,6 +24,7 @@ _SAMPLES: dict[str, Any] = {
     "second": "Joko Prasetyo (persona 18)", "status": "closed", "text": "203.0.113", "time_zone": "Jakarta",
     "token_id": "k3v9q2m7x4b6", "topic_id": 5, "type": "party", "username": "your_username",
     "activates_at": datetime(2026, 12, 1, tzinfo=UTC),
+    "paused_until": datetime(2026, 12, 1, 9, 5, tzinfo=UTC),
 }  # fmt: skip
 _SAMPLES_OF_CODE: dict[str, dict[str, Any]] = {
     "query_invalid": {"path": "limit", "problem": "Expected `int` <= 200"},

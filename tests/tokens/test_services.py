@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -258,6 +259,8 @@ def test_the_query_for_a_status_finds_just_the_tokens_that_have_it(
         if start is None or end is None or start < end
     ]
     revoke_token(token=tokens[3], by=COMMAND_LINE)
+    for token, until in zip(tokens, cycle([now + timedelta(minutes=1), now, None]), strict=False):
+        Token.objects.filter(pk=token.pk).update(paused_until=until)
 
     found = set(Token.objects.with_status(status, at=now))
 

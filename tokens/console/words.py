@@ -22,6 +22,7 @@ STATUS_PILLS = {
     Status.EXPIRING: "warn",
     Status.EXPIRED: "bad",
     Status.DISABLED: "off",
+    Status.PAUSED: "warn",
     Status.REVOKED: "bad",
 }
 
@@ -31,6 +32,7 @@ _FIELD_LABELS: dict[str, Text] = {
     "activates_at": _("Activation"),
     "expires_at": _("Expiration"),
     "revoked_at": _("Revoked"),
+    "paused_until": _("Paused until"),
     "topic_anchor": _("Topic anchor"),
     "user_alias": _("User aliases"),
     "source_networks": _("Source networks"),
@@ -46,11 +48,12 @@ _EMPTY: dict[str, Text] = {
     "activates_at": _("at once"),
     "expires_at": _("never"),
     "revoked_at": _("no"),
+    "paused_until": _("not paused"),
     "source_networks": _("anywhere"),
     "caretaker": _("nobody"),
 }
 _ABILITY_LABELS: dict[str, Text] = {ability.key: ability.label for ability in ABILITIES}
-_MOMENTS = frozenset({"activates_at", "expires_at", "revoked_at"})
+_MOMENTS = frozenset({"activates_at", "expires_at", "revoked_at", "paused_until"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,9 @@ def status_reason(token: Token) -> Text:
     return {
         Status.REVOKED: _("This token was revoked: every call is refused, and nothing can be changed any more."),
         Status.DISABLED: _("This token is switched off: every call is refused until it is switched on again."),
+        Status.PAUSED: _(
+            "Revoking this token is being rehearsed: every call is refused, and it works again by itself."
+        ),
         Status.EXPIRED: _("This token has expired: every call is refused. A later expiration makes it work again."),
         Status.SCHEDULED: _("This token does not work yet: calls are refused until its activation."),
         Status.EXPIRING: _("This token expires within 30 days. Rotate it, or choose a later expiration."),
@@ -142,6 +148,7 @@ _EXPLANATIONS: dict[str, Text] = {
     "token_not_active_yet": _("The token's activation was still to come."),
     "token_expired": _("The token had expired. Choose a later expiration, or generate a new token."),
     "token_disabled": _("The token was switched off."),
+    "token_paused": _("Revoking the token was being rehearsed for five minutes; it works again by itself."),
     "token_revoked": _("The token was revoked, which can't be undone. The program needs a new one."),
     "pro_inactive": _("The workspace's Pro was off or over, so every call is refused."),
     "source_refused": _("The call came from an address outside the token's source networks."),

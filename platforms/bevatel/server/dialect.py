@@ -20,6 +20,7 @@ from tokens.refusals import (
     QueryInvalid,
     RateLimitExceeded,
     TokenMissing,
+    TokenPaused,
     Unauthorized,
 )
 
@@ -115,6 +116,10 @@ class BevatelDialect:
 
 
 def _looks(error: RavenError) -> tuple[int, dict[str, Any]]:
+    if isinstance(
+        error, TokenPaused
+    ):  # which the vendor does not know: who looks at it must not look for another token
+        return 401, {"error": str(error)}
     for kind in type(error).__mro__:
         if kind in _PUBLISHED:
             return _PUBLISHED[kind]

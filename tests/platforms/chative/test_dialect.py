@@ -63,6 +63,7 @@ def test_a_wrong_key_is_an_invalid_token(call: Api, key: str) -> None:
         ({"revoked_at": NOW}, "token_revoked"),
         ({"expires_at": NOW}, "token_expired"),
         ({"activates_at": NOW + timedelta(seconds=1)}, "token_not_active_yet"),
+        ({"paused_until": NOW + timedelta(seconds=1)}, "token_paused"),
     ],
 )
 def test_a_key_that_is_not_active_is_an_invalid_token(
