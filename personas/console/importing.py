@@ -24,10 +24,19 @@ from personas.excel import people_response, refused_response, template_response
 from personas.filters import FilterInvalid, PersonaFilter
 from personas.importing.columns import CLEAR, columns_of
 from personas.importing.kind import is_enough
-from personas.importing.reading import MAX_BYTES, MAX_ROWS, FileTooLarge, megabytes
+from personas.importing.reading import (
+    MAX_BYTES,
+    MAX_ROWS,
+    FileTooLarge,
+    NoWorkbook,
+    check_is_as_named,
+    megabytes,
+)
 from personas.models import Operation, OperationRow
 from personas.operations import begin_operation, count_of, prepare_again
 from raven_admin.errors import RavenError
+
+_BEGINNING = 16
 
 
 class UploadForm(forms.Form):
@@ -45,6 +54,11 @@ class UploadForm(forms.Form):
         file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_BYTES:
             raise forms.ValidationError(str(FileTooLarge(megabytes(file.size or 0), megabytes(MAX_BYTES))))
+        try:
+            check_is_as_named(file.name or "", file.read(_BEGINNING))
+        except NoWorkbook as refusal:
+            raise forms.ValidationError(str(refusal)) from None
+        file.seek(0)
         return file
 
 

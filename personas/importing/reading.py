@@ -21,6 +21,9 @@ MAX_CELLS = 4_000_000
 _MAX_UNPACKED_BYTES = 600 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
 _LONGEST_TAG = 200
+_ZIP, _OLE = b"PK", b"\xd0\xcf\x11\xe0"
+_OF_WORKBOOKS = (_ZIP, _OLE)
+"""How files begin that Excel writes; the second are those with a password, and old ones."""
 _FILLED_CELL = re.compile(rb"""<(?:\w+:)?c\s[^>]*?\br\s*=\s*["']([A-Z]{1,3})(\d{1,7})["'][^>]*(?<!/)>""")
 
 Cell = str | int | float | bool | date | datetime | None
@@ -45,6 +48,14 @@ class FileUnreadable(RavenError):
     reason: str
 
 
+@dataclass(eq=False)
+class NoWorkbook(RavenError):
+    """“{name}” is no Excel workbook, though named like one. Save it as .xlsx; if it is text, rename it to .csv."""
+
+    code: ClassVar[str] = "import_no_workbook"
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """The first row that has anything in it, and those below. `total` counts the latter, and is None for text files."""
@@ -62,11 +73,17 @@ def read_table(content: bytes, *, preferred_sheet: str) -> Table:
     """
     if len(content) > MAX_BYTES:
         raise FileTooLarge(megabytes(len(content)), megabytes(MAX_BYTES))
-    if content.startswith(b"PK"):
+    if content.startswith(_ZIP):
         return _table_of_workbook(content, preferred_sheet)
-    if content.startswith(b"\xd0\xcf\x11\xe0"):
+    if content.startswith(_OLE):
         raise FileUnreadable("it is protected by a password, or an .xls file of an old Excel. Save it as .xlsx.")
     return _table_of_text(content)
+
+
+def check_is_as_named(name: str, content: bytes) -> None:
+    """Raises NoWorkbook of what is named .xlsx and is text or a picture; its first bytes are enough to tell."""
+    if name.lower().endswith((".xlsx", ".xlsm")) and not content.startswith(_OF_WORKBOOKS):
+        raise NoWorkbook(name)
 
 
 def megabytes(size: int) -> str:

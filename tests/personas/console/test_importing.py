@@ -16,6 +16,7 @@ from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext
 
 from accounts.models import User, Workspace
+from personas.importing.reading import NoWorkbook
 from personas.models import Operation, OperationRow, Persona
 from personas.operations import cancel_operation, start_operation, undo_operation
 from tests.browsing import Watched, in_every_look, signed_in
@@ -82,7 +83,7 @@ def test_columns_can_be_said_and_none_twice(support: Client, upload: Upload) -> 
     assert OperationRow.objects.get().differences == [["name", "", "Rina"], ["contact:phone", "", "+62812000001"]]
 
 
-def test_file_that_is_missing_empty_or_too_large_is_refused_at_the_field(
+def test_file_that_is_missing_empty_too_large_or_no_workbook_is_refused_at_the_field(
     support: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("personas.console.importing.MAX_BYTES", 2 * 1024 * 1024)
@@ -91,14 +92,16 @@ def test_file_that_is_missing_empty_or_too_large_is_refused_at_the_field(
         support.post(IMPORT, {}),
         support.post(IMPORT, {"file": SimpleUploadedFile("people.csv", b"")}),
         support.post(IMPORT, {"file": SimpleUploadedFile("people.csv", b"x" * 3 * 1024 * 1024)}),
+        support.post(IMPORT, {"file": SimpleUploadedFile("People.XLSX", b"Name;Phone\nRina;+62812000001\n")}),
     ]
 
-    assert [answer.status_code for answer in answers] == [422] * 3
+    assert [answer.status_code for answer in answers] == [422] * 4
     problems = [answer.context["form"].errors["file"][0] for answer in answers]
     assert problems == [
         "Choose a file first.",
         "This file is empty.",
         "The file has 3 MB. A file may have 2 MB: split it into several.",
+        str(NoWorkbook("People.XLSX")),
     ]
     assert not Operation.objects.exists()
 
