@@ -128,7 +128,13 @@ class Recipient(models.Model):
         Message, on_delete=models.CASCADE, related_name="recipients", verbose_name=_("message"), db_index=False
     )
     persona = models.ForeignKey(Persona, on_delete=models.CASCADE, related_name="+", verbose_name=_("persona"))
-    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="+", verbose_name=_("contact"))
+    contact = models.ForeignKey(
+        Contact, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("contact")
+    )
+    """None once it was taken away from the persona; what was sent to it stays."""
+    contact_type = models.CharField(max_length=20, db_default="")
+    contact_key = models.CharField(max_length=255, db_default="")
+    """Where the message was addressed to when it was written."""
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
     problem = models.CharField(_("problem"), max_length=500, blank=True, db_default="")
     """Why it failed, as a sentence."""
@@ -140,7 +146,12 @@ class Recipient(models.Model):
         constraints = [models.UniqueConstraint(fields=["message", "contact"], name="recipient_unique")]
 
     def __str__(self) -> str:
-        return str(self.contact_id)
+        return str(self.address)
+
+    @property
+    def address(self) -> Contact:
+        """The contact as it is now; one that was taken away, as it was when the message was written."""
+        return self.contact or Contact(type=self.contact_type, normalized=self.contact_key)
 
 
 class Template(models.Model):

@@ -45,7 +45,8 @@ def _told(messages: QuerySet[Message], persona: Persona) -> Iterator[dict[str, A
         received: dict[int, list[dict[str, Any]]] = {}
         to_them = Recipient.objects.filter(persona=persona, message__in=page).select_related("contact")
         for recipient in to_them.order_by("pk"):
-            contact = {"type": recipient.contact.type, "key": recipient.contact.normalized, "state": recipient.state}
+            address = recipient.address
+            contact = {"type": address.type, "key": address.normalized, "state": recipient.state}
             received.setdefault(recipient.message_id, []).append(contact)
         for message in page:
             yield {

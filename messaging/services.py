@@ -449,8 +449,9 @@ _ADD_MESSAGE_TEXT = (
 _ADD_MESSAGE = Statement(_ADD_MESSAGE_TEXT.format("", "") + " RETURNING id")
 _ADD_NUMBERED_MESSAGE = Statement(_ADD_MESSAGE_TEXT.format("id, ", "%(id)s, "))
 _ADD_RECIPIENTS_TEXT = """
-    INSERT INTO messaging_recipient (message_id, persona_id, contact_id, state)
-    SELECT {message}, {persona}, {contact}, 'waiting' FROM {pairs}
+    INSERT INTO messaging_recipient (message_id, persona_id, contact_id, contact_type, contact_key, state)
+    SELECT {message}, {persona}, {contact}, contact.type, contact.normalized, 'waiting'
+      FROM {pairs} LEFT JOIN personas_contact contact ON contact.id = {contact}
 """
 _ADD_RECIPIENTS = Statement(
     sqlite=_ADD_RECIPIENTS_TEXT.format(

@@ -48,10 +48,6 @@ class Restoration:
         """Whether the value is the present one already."""
         return self.now == self.then
 
-    @property
-    def is_contact(self) -> bool:
-        return self.change.field.startswith("contact:")
-
 
 class Present:
     """What a persona is like now, read once for a whole page of its history."""

@@ -149,7 +149,7 @@ def update_persona(
     """The persona has these values and, beside its own, these contacts; a call that changes nothing leaves no trace.
 
     `changed_contacts` has, by the ids of the persona's contacts, what each becomes; a text is a new key alone. The
-    messages to them stay with them. None takes the contact away, and with it that messages went to it.
+    messages to them stay with them. None takes the contact away; what was sent to it stays.
     `version` is the one the caller saw, None to change whatever is there. Raises PersonaNotFound, VersionConflict and
     the errors of `add_persona`.
     """

@@ -73,7 +73,9 @@ def restore(snapshot: Snapshot) -> Restored:
         raise PersonaIsThere(persona_id=row["id"])
     left_out = insert_rows(snapshot["rows"])
     for label, column, target, ids in snapshot["pointers"]:
-        point(label, column, ids, at=target, if_at=None)
+        pointed_at = apps.get_model(label)._meta.get_field(column).related_model
+        if pointed_at._base_manager.filter(pk=target).exists():
+            point(label, column, ids, at=target, if_at=None)
     return Restored(Persona.objects.get(pk=row["id"]), left_out)
 
 

@@ -99,7 +99,7 @@ def message_to(recipient_id: int, *, template: Mapping[str, Any] | None = None) 
         .prefetch_related("persona__contacts", "persona__attributes__definition")
         .first()
     )
-    if found is None:
+    if found is None or found.contact is None:
         return None
     return OutgoingMessage(
         text=found.message.text,

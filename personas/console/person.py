@@ -19,7 +19,7 @@ from accounts.console import WorkspaceModelAdmin
 from accounts.models import Workspace
 from accounts.roles import Action
 from personas.console.person_form import ContactForm, PersonForm
-from personas.console.recent import contacts_written_to, recent_messages, recent_topics
+from personas.console.recent import recent_messages, recent_topics
 from personas.console.words import ShownChange, Words
 from personas.editing import Edit, EditConflict, FieldConflict, edit_persona, sheet_of
 from personas.history import Cause
@@ -138,11 +138,7 @@ class PersonPage(WorkspaceModelAdmin):
     def _person(self, request: HttpRequest, persona: Persona, form: PersonForm, **context: Any) -> TemplateResponse:
         words = Words(form.definitions)
         topics = recent_topics(persona)
-        written_to = contacts_written_to(persona)
-        for contact_form in form.contacts:
-            _link_owner(contact_form, persona)
-            contact_form.was_written_to = contact_form.contact is not None and contact_form.contact.pk in written_to
-        for contact_form in form.new:
+        for contact_form in [*form.contacts, *form.new]:
             _link_owner(contact_form, persona)
         shown = words.changes(list(persona.changes.order_by("-id")[: _CHANGES_SHOWN + 1]))
         may_write = self.has_change_permission(request, persona)

@@ -115,7 +115,6 @@ class ContactForm(forms.Form):
     taken: ContactTaken | None = None
     """Whose the address is, when that is why it is refused."""
     merge_url: str = ""
-    was_written_to: bool = False
 
     def __init__(
         self, data: Any, *, prefix: str, seen: ContactDraft | None, contact: Contact | None, country: str

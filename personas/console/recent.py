@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.apps import apps
-from django.db import models
 
 from personas.models import Persona
 
@@ -26,10 +25,3 @@ def recent_messages(persona: Persona, topics: list[Any]) -> list[Any]:
     ids |= set(said[:MESSAGES_SHOWN]) if topics else set()
     found = message.objects.filter(pk__in=ids).select_related("topic").order_by("-id")
     return list(found[:MESSAGES_SHOWN])
-
-
-def contacts_written_to(persona: Persona) -> set[int]:
-    """The ids of the contacts of `persona` that messages went to."""
-    recipient = apps.get_model("messaging", "Recipient")
-    was_written_to = recipient.objects.filter(contact=models.OuterRef("pk"))
-    return set(persona.contacts.filter(models.Exists(was_written_to)).values_list("pk", flat=True))

@@ -146,7 +146,7 @@ def _status(facts: Mapping[str, Any]) -> dict[str, Any] | None:
         "message": found.message_id,
         "topic": _topic(found.message.topic),
         "persona": _persona(found.persona),
-        "contact": {"type": found.contact.type, "key": found.contact.normalized},
+        "contact": {"type": found.address.type, "key": found.address.normalized},
         "status": facts["new"],
         "previous_status": facts["old"],
         "problem": facts["problem"],

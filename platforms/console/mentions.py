@@ -66,7 +66,7 @@ def _message(delivery: Delivery) -> Mention | None:
         return Mention(gettext("deleted since"))
     text = Truncator(sent_to.message.text).chars(300)
     url = reverse("admin:messaging_message_change", args=[sent_to.message_id])
-    return Mention(text, url, f"{sent_to.contact.get_type_display()} {sent_to.contact.normalized}")
+    return Mention(text, url, str(sent_to.address))
 
 
 def _token(delivery: Delivery) -> Mention | None:

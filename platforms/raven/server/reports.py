@@ -74,7 +74,7 @@ def _message_rows(messages: QuerySet[Message]) -> Iterator[Sequence[Cell]]:
         .prefetch_related("recipients__contact")[:_EXPORT_PAGE]
     ):
         for message in page:
-            keys = [recipient.contact.normalized for recipient in message.recipients.all()]
+            keys = [recipient.address.normalized for recipient in message.recipients.all()]
             yield (
                 message.pk, message.topic_id, message.topic.name, message.direction, message.sender_name, message.text,
                 ", ".join(keys), message.request_id, message.created_at,

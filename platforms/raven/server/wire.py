@@ -283,8 +283,10 @@ class TopicData(msgspec.Struct):
 
 
 class RecipientData(msgspec.Struct):
+    """`contact` is null once the persona does not have it any more."""
+
     persona: int
-    contact: int
+    contact: int | None
     state: RecipientState
 
 

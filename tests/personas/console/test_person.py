@@ -267,17 +267,6 @@ def test_address_of_somebody_else_names_them_with_what_can_be_done(
     assert changes() == []
 
 
-def test_removing_a_contact_says_whether_messages_were_sent_to_it(
-    support: Client, rina: Persona, workspace: Workspace
-) -> None:
-    topic = Topic.objects.create(workspace=workspace, type="mass", name="News")
-    _message(topic, rina)
-
-    page = support.get(address(rina)).text
-
-    assert (page.count("Messages were sent to it"), page.count("It is removed when you save")) == (1, 2)
-
-
 def test_too_many_contacts_are_refused_and_what_was_typed_stays(save: Save, rina: Persona) -> None:
     added = {f"new-{number}-type": "other" for number in range(49)}
     added |= {f"new-{number}-key": f"Locker {number}" for number in range(49)}

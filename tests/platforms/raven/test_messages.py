@@ -5,11 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User, Workspace
 from delivery.models import Event
 from messaging.models import Message, Recipient, Template, Topic
-from personas.models import Contact, Persona
+from personas.history import Cause
+from personas.models import Contact, Origin, Persona
+from personas.services import update_persona
 from tests.platforms.raven.conftest import Api, refused
 from tokens.models import Token, TokenAbility
 
@@ -486,6 +491,29 @@ def test_a_page_of_messages_costs_the_same_however_long_it_is(
         answer = call(f"topic/{topic.pk}/message?limit=200")
 
     assert len(answer.json()["data"]) == 51
+
+
+def test_a_message_outlives_the_contact_that_it_went_to(call: Api, body: dict[str, Any], support_user: User) -> None:
+    call("message:send", body)
+    console = Client()
+    console.force_login(support_user, backend="django.contrib.auth.backends.ModelBackend")
+    contact, message = Contact.objects.select_related("persona").get(), Message.objects.get()
+    update_persona(
+        workspace=message.workspace,
+        persona_id=contact.persona_id,
+        changed_contacts={contact.pk: None},
+        cause=Cause(origin=Origin.PERSON, actor_label="Budi", at=timezone.now()),
+    )
+
+    answer = call(f"topic/{message.topic_id}/message")
+    exported = call("message:export?format=csv").getvalue().decode()
+    page = console.get(reverse("admin:messaging_message_change", args=[message.pk]))
+
+    [told] = answer.json()["data"]
+    assert told["recipient"] == [{"persona": contact.persona_id, "contact": None, "state": "waiting"}]
+    assert contact.normalized in exported
+    assert contact.normalized in page.text
+    assert "WhatsApp" in page.text
 
 
 def test_messages_of_a_topic_elsewhere_are_not_found(call: Api, theirs: Topic) -> None:
