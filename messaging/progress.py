@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from delivery import outbox
+from delivery import events, outbox
 from delivery.carriers import Occurrence
 from delivery.following import Move
 from delivery.states import State as Delivery
@@ -39,10 +39,9 @@ def follow_deliveries(moves: Sequence[Move]) -> None:
         if state is not None:
             problem = move.problem if state == State.FAILED else ""
             wanted.setdefault((move.workspace_id, state, problem), []).append(move.recipient_id)
-    told = {of: outbox.is_carried(outbox.EVENTS, workspace_id=of) for of in {workspace for workspace, *_ in wanted}}
     for (workspace_id, state, problem), ids in wanted.items():
         stale = Recipient.objects.filter(pk__in=ids).exclude(state__in=_ARRIVED).exclude(state=state, problem=problem)
-        _move(stale, state, problem, workspace_id=workspace_id, is_told=told[workspace_id])
+        _move(stale, state, problem, workspace_id=workspace_id)
 
 
 @transaction.atomic
@@ -52,27 +51,24 @@ def note_progress(*, recipient_id: int, state: Recipient.State, problem: str = "
     workspace_id = Message.objects.filter(recipients=recipient_id).values_list("workspace", flat=True).first()
     if workspace_id is None:
         return False
-    is_told = outbox.is_carried(outbox.EVENTS, workspace_id=workspace_id)
-    said = problem[:500] if state == State.FAILED else ""
-    return bool(_move(before, state, said, workspace_id=workspace_id, is_told=is_told))
+    return bool(_move(before, state, problem[:500] if state == State.FAILED else "", workspace_id=workspace_id))
 
 
-def _move(
-    recipients: "QuerySet[Recipient]", state: Recipient.State, problem: str, *, workspace_id: int, is_told: bool
-) -> int:
-    """They are in this state; returns how many. Whatever carries events is told, if there is anything."""
-    if not is_told:
-        return recipients.update(state=state, problem=problem)
+def _move(recipients: "QuerySet[Recipient]", state: Recipient.State, problem: str, *, workspace_id: int) -> int:
+    """They are in this state; returns how many. It is recorded, and whatever carries events is told."""
     locked = list(recipients.select_for_update(of=("self",), no_key=True).order_by("pk"))
-    news = [_occurrence(each, state, problem, workspace_id, timezone.now()) for each in locked if each.state != state]
-    moved = Recipient.objects.filter(pk__in=[each.pk for each in locked]).update(state=state, problem=problem)
+    if not locked:
+        return 0
+    at = timezone.now()
+    news = [_occurrence(each, state, workspace_id, at) for each in locked if each.state != state]
+    Recipient.objects.filter(pk__in=[each.pk for each in locked]).update(state=state, problem=problem)
+    recorded = [{"message": each.subject_id, **each.data} for each in news]
+    events.record_all(workspace_id=workspace_id, kind="message.status", data_of_each=recorded, at=at)
     outbox.announce(news, to=outbox.EVENTS)
-    return moved
+    return len(locked)
 
 
-def _occurrence(
-    recipient: Recipient, state: Recipient.State, problem: str, workspace_id: int, at: datetime
-) -> Occurrence:
+def _occurrence(recipient: Recipient, state: Recipient.State, workspace_id: int, at: datetime) -> Occurrence:
     return Occurrence(
         workspace_id=workspace_id,
         kind="message.status",
@@ -83,6 +79,5 @@ def _occurrence(
             "persona": recipient.persona_id,
             "old": str(recipient.state),
             "new": str(state),
-            "problem": problem,
         },
     )

@@ -149,7 +149,7 @@ def _status(facts: Mapping[str, Any]) -> dict[str, Any] | None:
         "contact": {"type": found.address.type, "key": found.address.normalized},
         "status": facts["new"],
         "previous_status": facts["old"],
-        "problem": facts["problem"],
+        "problem": found.problem if found.state == facts["new"] else "",
     }
 
 

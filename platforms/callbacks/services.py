@@ -160,8 +160,8 @@ def enable_and_recover(*, callback: Callback, by: Actor, at: datetime) -> Interv
 def recover_missed(*, callback: Callback, since: datetime, by: Actor, at: datetime) -> int:
     """What happened since then and was never put into the outbox for this callback is; returns how much.
 
-    So it is with what happened before there was a callback, or while its token did not work. Reports of messages and
-    of tokens that end are not among it: only what is recorded can be looked up. Raises TooManyMissed.
+    So it is with what happened before there was a callback, or while its token did not work. Tokens that end are not
+    among it: only what is recorded can be looked up. Raises TooManyMissed.
     """
     edge = (Event.objects.aggregate(newest=Max("pk"))["newest"] or 0) - LOOKED_THROUGH
     recorded = Event.objects.filter(

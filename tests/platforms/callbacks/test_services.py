@@ -1,5 +1,6 @@
 """Saving callbacks, how long they may fail, and getting back what was missed."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,8 @@ from accounts.models import User, Workspace
 from delivery import books
 from delivery.models import Delivery, Destination, Intervention
 from delivery.sender import Sender
+from messaging.models import Recipient
+from messaging.progress import note_progress
 from personas.models import Persona
 from platforms.callbacks.budget import warn_failing
 from platforms.callbacks.services import (
@@ -218,6 +221,29 @@ def test_missed_events_are_recovered_once(
     assert [each.payload["message"] for each in subscribed.deliveries][-1] == early.pk
     Sender(threads=1).drain()
     assert len(receiver.calls) == 2
+
+
+def test_missed_report_of_a_message_is_recovered_as_the_event_it_was(
+    workspace: Workspace, rina: Persona, subscribe: Subscribe, receiver: Receiver
+) -> None:
+    before = timezone.now() - timedelta(minutes=5)
+    message, contact = receive(workspace, rina), rina.contacts.all()[0]
+    recipient = Recipient.objects.create(message=message, persona=rina, contact=contact)
+    note_progress(recipient_id=recipient.pk, state=Recipient.State.SENT)
+    subscribed = subscribe("message.status")
+    note_progress(recipient_id=recipient.pk, state=Recipient.State.READ)
+
+    counts = [
+        recover_missed(callback=subscribed.callback, since=before, by=COMMAND_LINE, at=timezone.now()) for _ in range(2)
+    ]
+    Sender(threads=1).drain()
+
+    assert counts == [1, 0]
+    told = [json.loads(body)["data"] for _headers, body in receiver.calls]
+    assert [(data["message"], data["previous_status"], data["status"]) for data in told] == [
+        (recipient.message_id, "sent", "read"),
+        (recipient.message_id, "waiting", "sent"),
+    ]
 
 
 @pytest.mark.parametrize("event", ["conversation.created", "persona.updated"])
