@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from django.utils import timezone
 
-from delivery.masking import Masking
 from delivery.models import Attempt, Delivery, Destination
+from raven_admin.masking import masked, masked_headers
 
 MAX_BODY_CHARACTERS = 16_000
 """Kept of a request's or an answer's body."""
@@ -162,7 +162,7 @@ class Parcel:
         """`before_call` and `after_step` store what a worker that takes over must know."""
         self.delivery, self.destination = delivery, destination
         self.calls: list[Attempt] = []
-        self.masking = Masking()
+        self._secrets: tuple[str, ...] = ()
         self.steps: dict[str, str] = dict(delivery.steps)
         """What finished steps gave, those of earlier attempts too. Ask it before each step."""
         self.is_in_doubt = False
@@ -176,7 +176,7 @@ class Parcel:
 
     def hide(self, *secrets: str) -> None:
         """Nothing that is kept of the calls shows these; headers that carry credentials are masked anyway."""
-        self.masking.hide(*secrets)
+        self._secrets += secrets
 
     def finish_step(self, name: str, remote_id: str) -> None:
         """Every further attempt knows that this step is done, even when this process is killed now."""
@@ -210,18 +210,23 @@ class Parcel:
                     number=self.delivery.attempt_count + 1,
                     step=step,
                     method=method,
-                    url=self.masking.text(url)[:2000],
-                    request_headers=self.masking.headers(headers),
-                    request_body=self.masking.text(_shown(body)),
+                    url=masked(url, self._secrets)[:2000],
+                    request_headers=masked_headers(_kept(headers), self._secrets),
+                    request_body=masked(_shown(body), self._secrets),
                     status=call.status,
-                    response_headers=self.masking.headers(call.headers),
-                    response_body=self.masking.text(_shown(call.body)),
+                    response_headers=masked_headers(_kept(call.headers), self._secrets),
+                    response_body=masked(_shown(call.body), self._secrets),
                     milliseconds=round((perf_counter() - begun) * 1000),
                     outcome=Attempt.Outcome.NO_ANSWER if call.status is None else Attempt.Outcome.ANSWERED,
-                    problem=self.masking.text(problem)[:500],
+                    problem=masked(problem, self._secrets)[:500],
                     happened_at=happened_at,
                 )
             )
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """As texts, without what PostgreSQL keeps in none."""
+    return {name: str(value).replace("\x00", "") for name, value in headers.items()}
 
 
 def _shown(body: str | bytes | None) -> str:

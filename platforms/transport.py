@@ -27,17 +27,15 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 
 from raven_admin.errors import RavenError
-from tokens.secrets import mask_hidden_tokens
+from raven_admin.masking import masked, masked_headers
 
 CONNECT_TIMEOUT_S = 5.0
 DEADLINE_S = 20.0
 """Of a whole exchange, however slowly its bytes drip in."""
 MAX_ANSWER_BYTES = 1024 * 1024
-MASK = "••••"
 USER_AGENT = "Raven-Admin"
 _HTTPS_PORT = 443
 _LOWEST_FREE_PORT = 1024
-_SECRET_HEADERS = frozenset({"authorization", "api_access_token", "cookie", "set-cookie"})
 
 
 @dataclass(eq=False)
@@ -73,10 +71,7 @@ class Request:
 
     @property
     def shown_headers(self) -> dict[str, str]:
-        return {
-            name: MASK if name.lower() in _SECRET_HEADERS else masked(value, self.secrets)
-            for name, value in self.headers.items()
-        }
+        return masked_headers(self.headers, self.secrets)
 
     @property
     def shown_body(self) -> str:
@@ -134,7 +129,8 @@ def exchange(request: Request, *, deadline_s: float = DEADLINE_S) -> Exchange:
                     if watch.is_over:  # cut short, an answer without a length looks complete
                         raise TimeoutError
                     status = answer.status_code
-                    headers = {name.lower(): masked(value, request.secrets) for name, value in answer.headers.items()}
+                    shown = masked_headers(answer.headers, request.secrets)
+                    headers = {name.lower(): value for name, value in shown.items()}
             except _AnswerTooLarge:
                 failure = Failure.TOO_LARGE
                 problem = _("The answer is longer than %(size)d KiB.") % {"size": MAX_ANSWER_BYTES // 1024}
@@ -192,13 +188,6 @@ def is_exception(url: str) -> bool:
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{host}:{_port(parts)}" in settings.ALLOWED_PRIVATE_ADDRESSES
-
-
-def masked(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, MASK)
-    return mask_hidden_tokens(text)
 
 
 def _port(parts: SplitResult) -> int:

@@ -23,8 +23,8 @@ from accounts.forms import SignInForm
 from accounts.models import Membership, Workspace
 from accounts.roles import Action
 from raven_admin import dashboard, search
+from raven_admin.masking import mask_hidden_tokens
 from tokens.console.listing import exact_address
-from tokens.secrets import mask_hidden_tokens
 
 
 @dataclass(frozen=True, slots=True)

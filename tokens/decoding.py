@@ -10,9 +10,9 @@ from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 
+from raven_admin.masking import mask_hidden_tokens
 from tokens import request_log
 from tokens.refusals import BodyInvalid, BodyTooLarge, MediaTypeUnsupported, QueryInvalid, TokenInBody
-from tokens.secrets import mask_hidden_tokens
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _NULL = re.compile(r"\0|(?<!\\)(?:\\\\)*\\u0000")

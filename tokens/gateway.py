@@ -26,6 +26,7 @@ from rest_framework.views import APIView
 from accounts import log_context
 from accounts.client import client_address
 from raven_admin.errors import RavenError
+from raven_admin.masking import mask_tokens
 from raven_admin.statements import one_transaction
 from tokens import credentials, idempotency, rate_limit, request_log
 from tokens.decoding import decode_body, decode_query, read_body
@@ -41,7 +42,6 @@ from tokens.refusals import (
     MethodNotAllowed,
     RateLimitExceeded,
 )
-from tokens.secrets import mask_tokens
 
 logger = logging.getLogger(__name__)
 _DATABASE_IS_BACK_S = 5

@@ -11,33 +11,28 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from accounts import log_context
-from tokens.secrets import mask_hidden_tokens
+from raven_admin import masking
+from raven_admin.masking import MASK, mask_hidden_tokens
 
-_MASKED = "•••"
-_SHORTEST = 8
-"""Hiding shorter strings would hide words."""
 _CREDENTIALS = (
-    (re.compile(r"\b(whsec_)[\w+/=]{8,}"), rf"\1{_MASKED}"),
-    (re.compile(r"\b(Bearer|Basic)( +)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1\2{_MASKED}"),
+    (re.compile(r"\b(Bearer|Basic)( +)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1\2{MASK}"),
     # The address that a platform calls is a secret by itself; see platforms.receiving.
-    (re.compile(r"(/in/)[\w-]{16,}"), rf"\1{_MASKED}"),
-    (re.compile(r"(://[^\s/:@]*:)[^\s/@]+(@)"), rf"\1{_MASKED}\2"),
+    (re.compile(r"(/in/)[\w-]{16,}"), rf"\1{MASK}"),
+    (re.compile(r"(://[^\s/:@]*:)[^\s/@]+(@)"), rf"\1{MASK}\2"),
     (
         re.compile(
             r"((?:password|passwd|api[-_]?key|access_token|client_secret|authorization|csrftoken|sessionid)"
             r"['\"]?\s*[=:]\s*['\"]?)(?!(?:Bearer|Basic)\b)[^\s'\"&,;)}]{4,}",
             re.IGNORECASE,
         ),
-        rf"\1{_MASKED}",
+        rf"\1{MASK}",
     ),
 )
 
 
 def masked(text: str) -> str:
     """`text` without this server's own secrets, tokens however written, and what else has a credential's shape."""
-    for secret in _own_secrets():
-        text = text.replace(secret, _MASKED)
-    text = mask_hidden_tokens(text)
+    text = masking.masked(text, _own_secrets())
     for pattern, instead in _CREDENTIALS:
         text = pattern.sub(instead, text)
     return text
@@ -53,7 +48,7 @@ def _own_secrets() -> Iterator[str]:
         settings.EMAIL_HOST_PASSWORD,
         *(database.get("PASSWORD") for database in settings.DATABASES.values()),
     )
-    return (str(secret) for secret in given if secret and len(str(secret)) >= _SHORTEST)
+    return (str(secret) for secret in given if secret)
 
 
 class LineFormatter(logging.Formatter):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
+from raven_admin.masking import mask_hidden_tokens
 from raven_admin.statements import Statement
-from tokens.secrets import mask_hidden_tokens
 
 MAX_BODY_CHARACTERS = 64 * 1024
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"

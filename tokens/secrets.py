@@ -1,4 +1,4 @@
-"""The secret of a token: made, checked, digested and masked. Pure computation.
+"""The secret of a token: made, checked and digested. Pure computation.
 
 rvn_4fK9aZ31bQxY_<43 random characters><6 of checksum>
 └┬┘ └────┬─────┘ └──────────────┬────────────────────┘
@@ -10,10 +10,10 @@ import hmac
 import re
 import secrets
 import string
-import unicodedata
 import zlib
 from dataclasses import dataclass
-from urllib.parse import unquote
+
+from raven_admin.masking import mask_tokens
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 LASTING = "rvn"
@@ -25,13 +25,6 @@ CHECKSUM_LENGTH = 6  # 62^6 > 2^32, the range of CRC-32
 _EXACT = re.compile(
     rf"({LASTING}|{TEMPORARY})_([0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})_[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}"
 )
-# Masking errs on the safe side: anything that begins like a token, whole, cut short or mistyped.
-_LOOKS_LIKE = re.compile(
-    rf"({LASTING}|{TEMPORARY})_([0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})_[0-9A-Za-z_]{{8,}}", re.IGNORECASE
-)
-
-_ESCAPES = frozenset("%\\\0")
-_UNICODE_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +68,8 @@ def parse_secret(text: str) -> Secret | None:
     return Secret(text) if checksum(text[:-CHECKSUM_LENGTH]) == text[-CHECKSUM_LENGTH:] else None
 
 
-def mask_tokens(text: str) -> str:
-    """`text` with everything of a token's shape cut down to its public part."""
-    return _LOOKS_LIKE.sub(r"\1_\2_…", text)
-
-
 def _random(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
-
-
-def reveal(text: str) -> str:
-    r"""`text` with the usual ways of writing a character otherwise undone, also one within another: `\u005f`, `%5F`,
-    full-width letters, and the nulls between the letters of UTF-16."""
-    if text.isascii() and not _ESCAPES & set(text):
-        return text
-    for _ in range(4):
-        undone = _UNICODE_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), text)
-        undone = unicodedata.normalize("NFKC", unquote(undone).replace("\0", ""))
-        if undone == text:
-            break
-        text = undone
-    return text
-
-
-def mask_hidden_tokens(text: str) -> str:
-    """`text` as it is when no token stands in it however written; else with its escapes undone and tokens masked."""
-    plain = reveal(text)
-    masked = mask_tokens(plain)
-    return text if masked == plain else masked
 
 
 def checksum(stem: str) -> str:

@@ -17,9 +17,10 @@ from delivery import outbox
 from delivery.carriers import Occurrence
 from delivery.interventions import remove_destination
 from raven_admin.errors import RavenError
+from raven_admin.masking import mask_hidden_tokens
 from tokens.abilities import ABILITIES, ABILITY_KEYS
 from tokens.models import Callback, SigningSecret, Token, TokenAbility, TokenEvent
-from tokens.secrets import LASTING, TEMPORARY, Secret, mask_hidden_tokens, new_secret
+from tokens.secrets import LASTING, TEMPORARY, Secret, new_secret
 
 OVERLAPS = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
 """How long the old secret may go on working beside the new one."""

@@ -18,8 +18,8 @@ from platforms.callbacks.schedule import DEADLINE_S
 from platforms.callbacks.signing import ensure_secret, secrets_of, signed_request
 from platforms.transport import Exchange, check_address, exchange
 from raven_admin.errors import RavenError
+from raven_admin.masking import mask_hidden_tokens
 from tokens.models import Callback, CallbackEvent, Token
-from tokens.secrets import mask_hidden_tokens
 from tokens.services import Actor, FieldChange, TokenIsRevoked, record_configuration
 
 MAX_URL = 500

@@ -14,11 +14,11 @@ from django.utils import timezone
 from delivery import books, outbox
 from delivery.carriers import Delivered, Outcome, Refused, Temporary, Unknown
 from delivery.claims import claim, due_destinations, take_over_expired
-from delivery.masking import MASKED
 from delivery.models import Attempt, Delivery, Destination
 from delivery.sender import Sender
 from delivery.settling import Result, settle
 from delivery.states import State
+from raven_admin.masking import MASK
 from tests.delivery.conftest import Post
 from tests.delivery.fake import Answer, Fake, Received, unused_address
 
@@ -62,11 +62,11 @@ def test_a_call_is_kept_with_its_answer_and_without_credentials(
     attempt = Attempt.objects.get()
     assert (attempt.delivery_id, attempt.number, attempt.outcome) == (delivery.pk, 1, "answered")
     assert (attempt.method, attempt.url, attempt.status) == ("POST", f"{fake.url}/", 200)
-    assert attempt.request_headers["Authorization"] == MASKED
+    assert attempt.request_headers["Authorization"] == MASK
     assert attempt.request_headers["Idempotency-Key"] == str(delivery.idempotency_key)
     assert '"name": "Dewi"' in attempt.request_body
     assert attempt.response_headers["X-Trace"] == "t-1"
-    assert attempt.response_body == f'{{"id": "r-1", "echo": "{MASKED}"}}'
+    assert attempt.response_body == f'{{"id": "r-1", "echo": "{MASK}"}}'
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from platforms import transport
-from platforms.transport import MASK, AddressRefused, Failure, Request, check_address, exchange
+from platforms.transport import AddressRefused, Failure, Request, check_address, exchange
+from raven_admin.masking import MASK
 
 Answering = Callable[[socket.socket], None]
 
@@ -32,7 +33,7 @@ def serving(settings: Any) -> Callable[[Answering], Any]:
 
             thread = threading.Thread(target=serve, daemon=True)
             thread.start()
-            yield f"http://127.0.0.1:{port}/contacts?key=hush"
+            yield f"http://127.0.0.1:{port}/contacts?key=hush-hush"
             thread.join(10)
 
     return starting
@@ -40,14 +41,21 @@ def serving(settings: Any) -> Callable[[Answering], Any]:
 
 def ok(connection: socket.socket) -> None:
     connection.sendall(
-        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=hush\r\nX-Ray: 1\r\nContent-Length: 17\r\n\r\n" + b'{"key": "hush!" }'
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=hush-hush\r\nX-Ray: 1\r\nContent-Length: 22\r\n\r\n"
+        + b'{"key": "hush-hush!" }'
     )
 
 
 def test_exchange_shows_what_was_sent_and_answered_without_secrets(serving: Any) -> None:
     with serving(ok) as url:
         done = exchange(
-            Request("POST", url, {"Authorization": "Bearer hush", "X-Note": "is hush"}, b'{"a": "hush"}', ("hush",))
+            Request(
+                "POST",
+                url,
+                {"Authorization": "Bearer hush-hush", "X-Note": "is hush-hush"},
+                b'{"a": "hush-hush"}',
+                ("hush-hush",),
+            )
         )
 
     assert (done.status, done.failure, done.problem) == (200, None, "")
@@ -56,7 +64,7 @@ def test_exchange_shows_what_was_sent_and_answered_without_secrets(serving: Any)
     assert done.request_body == f'{{"a": "{MASK}"}}'
     assert done.json() == {"key": f"{MASK}!"}
     assert done.headers["x-ray"] == "1"
-    assert "hush" not in repr(done)
+    assert "hush-hush" not in repr(done)
 
 
 def test_redirect_is_answered_and_not_followed(serving: Any) -> None:

@@ -19,9 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import current_workspace
 from accounts.console import WorkspaceChangeList
 from accounts.models import User, Workspace
+from raven_admin.masking import mask_tokens
 from tokens.abilities import ABILITIES
 from tokens.models import RequestLogEntry, Status, Token
-from tokens.secrets import mask_tokens
 from tokens.usage import calls_of
 
 FILTERED_AT_MOST = 50_000
