@@ -113,10 +113,23 @@ def forget_changes(*, persona_id: int, at: datetime, made_at: datetime) -> None:
     )
 
 
+@transaction.atomic
+def cancel_about_token(*, token_id: int, kind: str, code: str, at: datetime) -> None:
+    """What of this kind was still to be sent about the token is cancelled."""
+    _cancel(Delivery.objects.filter(token_id=token_id, kind=kind).open(), code=code, at=at)
+
+
 def _forget(deliveries: QuerySet[Delivery], *, code: str, at: datetime) -> None:
+    if _cancel(deliveries, code=code, at=at):
+        deliveries.update(payload={}, problem="")
+        Attempt.objects.filter(delivery__in=deliveries).delete()
+
+
+def _cancel(deliveries: QuerySet[Delivery], *, code: str, at: datetime) -> bool:
+    """Those that have not arrived are cancelled, unless they are being sent; whether there were any deliveries."""
     destinations = set(deliveries.values_list("destination", flat=True))
     if not destinations:
-        return
+        return False
     # Their rows first, as in a claim: none of these is sent meanwhile.
     list(Destination.objects.select_for_update(no_key=True).filter(pk__in=destinations).order_by("id"))
     # A worker may settle one at this moment: first these, so that what it puts back to wait is cancelled below.
@@ -126,9 +139,8 @@ def _forget(deliveries: QuerySet[Delivery], *, code: str, at: datetime) -> None:
     for destination_id, state in to_cancel.values_list("destination", "state"):
         books.note_move(tally, destination_id, State(state), State.CANCELLED)
     to_cancel.update(state=State.CANCELLED, code=code, settled_at=at)
-    deliveries.update(payload={}, problem="")
-    Attempt.objects.filter(delivery__in=deliveries).delete()
     books.enter(tally)
+    return True
 
 
 def _enter_created(deliveries: Sequence[Delivery]) -> None:

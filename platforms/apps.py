@@ -9,8 +9,10 @@ class PlatformsConfig(AppConfig):
         from platforms.carrying import register_carriers
         from platforms.console.callbacks import register_callbacks_tab
         from platforms.console.mentions import register_names
+        from platforms.notices import register_notices
 
         register_carriers()
         register_callbacks()
         register_callbacks_tab()
         register_names()
+        register_notices()

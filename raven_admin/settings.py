@@ -5,6 +5,7 @@ Every variable is listed in `.env.example` and described in `docs/configuration.
 
 import sys
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -249,6 +250,10 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG or TESTING
 EMAIL_CONFIG = env.email("EMAIL_URL", default=f"filemail://{BASE_DIR / 'var' / 'mail'}")
 vars().update(EMAIL_CONFIG)
+# Whom the server's own mails, such as notices about tokens, come from.
+MAIL_FROM: str = env.str("MAIL_FROM", default=f"Raven Admin <raven@{_base.hostname}>")
+if "@" not in parseaddr(MAIL_FROM)[1] or "\n" in MAIL_FROM:
+    raise ImproperlyConfigured(f"MAIL_FROM must look like Raven <raven@example.org>, not {MAIL_FROM!r}.")
 
 # ---------------------------------------- tokens and gateway
 # Requests a minute of a token whose configuration names no rate, and refused calls a minute of one address.

@@ -60,6 +60,7 @@ _FIELDS = (
     _NETWORKS,
     "requests_per_minute",
     "caretaker_id",
+    "notice_address",
     ExpressionWrapper(F("is_on"), output_field=Field()),
     _Seconds("last_used_at"),
     _Seconds("created_at"),
@@ -150,7 +151,7 @@ class Listing:
     def _row(self, row: tuple[Any, ...], page: "_Page") -> Row:
         (
             pk, name, kind, public_id, last_four, anchor, alias_id, activates_at, expires_at, revoked_at, paused_until,
-            networks, rate, caretaker_id, is_on, last_used_at, created_at, creator_id,
+            networks, rate, caretaker_id, notice_address, is_on, last_used_at, created_at, creator_id,
             next_kind, next_public_id, next_last_four,
         ) = row  # fmt: skip
         status = status_of(
@@ -176,6 +177,7 @@ class Listing:
             page.networks[networks],
             rate,
             page.names.get(caretaker_id),
+            notice_address or None,
             on if is_on else off,
             last_used_at,
             page.calls[pk],
@@ -209,6 +211,7 @@ def _columns(zone: str) -> Iterator[Column]:
     yield Column(_("Source networks"), width=26)
     yield Column(_("Requests per minute"), width=13, number_format=WHOLE_NUMBER_FORMAT)
     yield Column(_("Caretaker"), width=20)
+    yield Column(_("Second address for notices"), width=24)
     yield switch(_("Switched on"))
     yield moment(_("Last used"))
     yield Column(_("Calls in 30 days"), width=12, number_format=WHOLE_NUMBER_FORMAT)

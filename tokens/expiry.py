@@ -1,4 +1,8 @@
-"""Telling that a token ends: 30, 7 and 1 days before and at its end, each once, and never after it was rotated."""
+"""Telling that a token ends: 30, 7 and 1 days before and at its end, each once, and never after it was rotated.
+
+All that tells of it follows from these moments: mails and callbacks (here), the banner (tokens.banner), the header of
+answers (tokens.gateway, from the first of them on) and the alarms of the calendar (tokens.calendar); docs/notices.md.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +14,7 @@ from django_tasks import task
 from delivery import outbox
 from delivery.carriers import Occurrence
 from tokens.models import CallbackEvent, ExpiryNotice, Token
+from tokens.notices import EXPIRING, expiry_mail, mail_about
 
 TOLD_BEFORE = (0, 1, 7, 30)
 """Days; 0: it has ended."""
@@ -20,48 +25,64 @@ _AT_ONCE = 500
 
 @task()
 def tell_of_expirations() -> None:
-    """Whoever has a callback for it knows of every token that ends."""
+    """Whoever is to know of it knows of every token that ends."""
     while tell_due(at=timezone.now()) == _AT_ONCE:
         pass
 
 
 def tell_due(*, at: datetime) -> int:
-    """The notices that are due have been announced; returns how many.
+    """The notices that are due are on their way; returns how many.
 
-    Only the nearest is: whoever makes a token that ends in three days hears of it once, not of the 30 days too.
+    When a worker was away for long, only the nearest is: nobody needs to hear of the 30 days when there are six left.
     """
-    told, after = 0, at - TOLD_LATE
-    still_meant = Token.objects.lasting().filter(
-        is_on=True, revoked_at=None, replaced_by=None, callbacks__event=CallbackEvent.TOKEN_EXPIRING
-    )
+    told, nearer = 0, at - TOLD_LATE
     for days in TOLD_BEFORE:
-        until = at + timedelta(days=days)
-        notices = ExpiryNotice.objects.filter(token=OuterRef("pk"), days=days).filter(expires_at=OuterRef("expires_at"))
-        ending = still_meant.filter(~Exists(notices), expires_at__gt=after, expires_at__lte=until)
-        told += sum(_tell(token, days, at=at) for token in ending.order_by("expires_at", "pk")[: _AT_ONCE - told])
-        after = until
+        left = timedelta(days=days)
+        notices = ExpiryNotice.objects.filter(token=OuterRef("pk"), days=days, expires_at=OuterRef("expires_at"))
+        due = Token.objects.coming_to_their_end(days=days, after=nearer - left, until=at).filter(~Exists(notices))
+        ids = list(due.order_by("expires_at", "pk").values_list("pk", flat=True)[: _AT_ONCE - told])
+        told += sum(_tell(pk, days, at=at) for pk in ids)
+        nearer = at + left
     return told
 
 
 @transaction.atomic
-def _tell(token: Token, days: int, *, at: datetime) -> bool:
-    """Whether it was not told before."""
-    assert token.expires_at is not None  # noqa: S101 - one that ends
+def _tell(pk: int, days: int, *, at: datetime) -> bool:
+    """Whether it was told now: not when another worker did, or when somebody has just rotated the token."""
+    token = (
+        Token.objects.coming_to_their_end(days=days, after=at - TOLD_LATE - timedelta(days=30), until=at)
+        .select_for_update(of=("self",))
+        .select_related("workspace", "caretaker", "created_by")
+        .filter(pk=pk)
+        .first()
+    )
+    if token is None or token.expires_at is None:
+        return False
     _notice, is_new = ExpiryNotice.objects.get_or_create(
         token=token, expires_at=token.expires_at, days=days, defaults={"told_at": at}
     )
     if is_new:
-        news = Occurrence(
-            workspace_id=token.workspace_id,
-            kind="token.expiring",
-            subject_id=token.pk,
-            at=at,
-            data={
-                "token": token.masked,
-                "name": token.name,
-                "expires_at": token.expires_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-                "days_left": days,
-            },
-        )
-        outbox.announce([news], to=outbox.EVENTS)
+        subject, paragraphs = expiry_mail(token, at=at)
+        mail_about(token, EXPIRING, subject=subject, paragraphs=paragraphs, at=at)
+        _announce(token, days, at=at)
     return is_new
+
+
+def _announce(token: Token, days: int, *, at: datetime) -> None:
+    """To the token's callback, if it has one for this."""
+    assert token.expires_at is not None  # noqa: S101 - one that ends
+    if not token.callbacks.filter(event=CallbackEvent.TOKEN_EXPIRING).exists():
+        return
+    news = Occurrence(
+        workspace_id=token.workspace_id,
+        kind="token.expiring",
+        subject_id=token.pk,
+        at=at,
+        data={
+            "token": token.masked,
+            "name": token.name,
+            "expires_at": token.expires_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "days_left": days,
+        },
+    )
+    outbox.announce([news], to=outbox.EVENTS)

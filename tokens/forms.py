@@ -29,6 +29,7 @@ _FIELD_OF_CODE: Final = {
     "expiration_before_activation": "expires_at",
     "network_invalid": "source_networks",
     "rate_out_of_range": "requests_per_minute",
+    "notice_address_invalid": "notice_address",
     "ability_unknown": "abilities",
 }
 
@@ -113,8 +114,14 @@ class DetailsForm(ConfigurationForm):
     )  # fmt: skip
     caretaker = forms.CharField(
         label=_("Caretaker"), required=False, max_length=150,
-        help_text=_("Who to ask about this token."),
+        help_text=_("Who to ask about this token, and who is told by mail when it ends."),
         widget=forms.TextInput(attrs={"list": "members", "autocomplete": "off", "placeholder": _("Nobody")}),
+    )  # fmt: skip
+    notice_address = forms.EmailField(
+        label=_("Second address for notices"), required=False, max_length=254,
+        help_text=_("Is told by mail as well, for example a team's mailbox."),
+        widget=forms.EmailInput(attrs={"autocomplete": "off", "placeholder": _("None")}),
+        error_messages={"invalid": _("Write an e-mail address, as team@example.org, or leave this empty.")},
     )  # fmt: skip
 
     def __init__(self, data: Any = None, *, token: Token, may_write: bool) -> None:
@@ -144,6 +151,7 @@ class DetailsForm(ConfigurationForm):
             "source_networks": "\n".join(configuration.source_networks),
             "requests_per_minute": configuration.requests_per_minute,
             "caretaker": configuration.caretaker.username if configuration.caretaker else "",
+            "notice_address": configuration.notice_address,
         }
 
     def clean_topic_anchor(self) -> Any:

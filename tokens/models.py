@@ -93,6 +93,22 @@ class TokenQuerySet(models.QuerySet["Token"]):
             }[Status(status)]
         )
 
+    def whose_end_is_told(self) -> Self:
+        """Lasting ones that are switched on, and neither revoked nor rotated."""
+        return self.lasting().filter(is_on=True, revoked_at=None, replaced_by=None, expires_at__isnull=False)
+
+    def coming_to_their_end(self, *, days: int, after: datetime, until: datetime) -> Self:
+        """Those that had so many days left at a moment behind `after`, up to `until`.
+
+        Unless it was decided later that they end then: who gives a token three days knows that it has not seven.
+        """
+        left = timedelta(days=days)
+        return self.whose_end_is_told().filter(
+            expires_at__gt=after + left,
+            expires_at__lte=until + left,
+            expiration_set_at__lt=models.F("expires_at") - left,
+        )
+
     def with_ability(self, key: str) -> Self:
         return self.filter(pk__in=TokenAbility.objects.filter(key=key).values("token_id"))
 
@@ -138,6 +154,10 @@ class Token(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
         verbose_name=_("caretaker"),
     )  # fmt: skip
+    notice_address = models.EmailField(_("second address for notices"), blank=True)
+    """Is told by mail what the caretaker is told."""
+    expiration_set_at = models.DateTimeField(default=timezone.now, editable=False)
+    """When it was decided that it expires then; no moment before that is told of (tokens.expiry)."""
 
     replaced_by = models.OneToOneField(
         "self",
@@ -189,6 +209,13 @@ class Token(models.Model):
             models.Index(fields=["workspace", "activates_at"], name="token_by_activation"),
             models.Index(fields=["workspace", "expires_at"], name="token_by_expiration"),
             models.Index(fields=["workspace", "last_used_at"], name="token_by_use"),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(
+                    is_on=True, revoked_at=None, replaced_by=None, parent=None, expires_at__isnull=False
+                ),
+                name="token_that_ends",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -269,6 +296,8 @@ class Callback(models.Model):
     """The first attempt that failed since the last one that succeeded."""
     warned_percent = models.PositiveSmallIntegerField(default=0, editable=False)
     """Of the failure budget: how much of it the caretaker has been warned of."""
+    warned_at = models.DateTimeField(null=True, editable=False)
+    """When that was."""
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -280,6 +309,11 @@ class Callback(models.Model):
             models.Index(fields=["workspace", "-id"], name="callback_newest"),
             models.Index(
                 fields=["failing_since"], condition=models.Q(failing_since__isnull=False), name="callback_failing"
+            ),
+            models.Index(
+                fields=["workspace", "warned_at"],
+                condition=models.Q(warned_percent__gt=0),
+                name="callback_warned_of",
             ),
         ]
 
@@ -318,6 +352,20 @@ class ExpiryNotice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token_id}: {self.days}"
+
+
+class BannerDismissal(models.Model):
+    """Up to when a person has seen what the console's banner tells of a workspace; it shows what came later."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    dismissed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "workspace"], name="bannerdismissal_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.workspace_id}: {self.dismissed_at}"
 
 
 class TokenEvent(models.Model):

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -20,6 +22,7 @@ from raven_admin.errors import RavenError
 from raven_admin.masking import mask_hidden_tokens
 from tokens.abilities import ABILITIES, ABILITY_KEYS
 from tokens.models import Callback, SigningSecret, Token, TokenAbility, TokenEvent
+from tokens.notices import EXPIRING, withdraw
 from tokens.secrets import LASTING, TEMPORARY, Secret, new_secret
 
 OVERLAPS = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
@@ -83,6 +86,14 @@ class NetworkInvalid(RavenError):
     """“{text}” is not a network. Write one as 203.0.113.0/24, 203.0.113.7 or 2001:db8::/32."""
 
     code: ClassVar[str] = "network_invalid"
+    text: str
+
+
+@dataclass(eq=False)
+class NoticeAddressInvalid(RavenError):
+    """“{text}” is not an e-mail address. Write one as team@example.org, or leave it empty."""
+
+    code: ClassVar[str] = "notice_address_invalid"
     text: str
 
 
@@ -175,6 +186,8 @@ class Configuration:
     source_networks: tuple[str, ...] = ()
     requests_per_minute: int | None = None
     caretaker: User | None = None
+    notice_address: str = ""
+    """Is told by mail what the caretaker is told."""
     abilities: frozenset[str] = frozenset()
 
     @classmethod
@@ -190,6 +203,7 @@ class Configuration:
             source_networks=tuple(token.source_networks),
             requests_per_minute=token.requests_per_minute,
             caretaker=token.caretaker,
+            notice_address=token.notice_address,
             abilities=frozenset(token.ability_keys),
         )
 
@@ -384,6 +398,7 @@ def _checked(configuration: Configuration, *, workspace: Workspace) -> Configura
     for name, user in (("user_alias", given.user_alias), ("caretaker", given.caretaker)):
         if user is not None and not Membership.objects.filter(workspace=workspace, user=user).exists():
             raise PersonNotInWorkspace(username=user.username, field=name)
+    _check_notice_address(given.notice_address.strip())
     for key in sorted(given.abilities - ABILITY_KEYS):
         raise AbilityUnknown(key=key, known=", ".join(ability.key for ability in ABILITIES))
     return Configuration(
@@ -396,8 +411,17 @@ def _checked(configuration: Configuration, *, workspace: Workspace) -> Configura
         source_networks=check_networks(given.source_networks),
         requests_per_minute=given.requests_per_minute,
         caretaker=given.caretaker,
+        notice_address=given.notice_address.strip(),
         abilities=given.abilities,
     )
+
+
+def _check_notice_address(address: str) -> None:
+    try:
+        if address:
+            validate_email(address)
+    except ValidationError:
+        raise NoticeAddressInvalid(text=address) from None
 
 
 def _check_name(name: str) -> None:
@@ -433,6 +457,9 @@ def _create(
 
 
 def _apply(token: Token, configuration: Configuration) -> None:
+    if token.expires_at != configuration.expires_at:
+        token.expiration_set_at = timezone.now()
+        withdraw(token, EXPIRING)
     for name in _PLAIN_FIELDS:
         setattr(token, name, getattr(configuration, name))
     token.source_networks = list(configuration.source_networks)
@@ -449,6 +476,7 @@ def _set_abilities(token: Token, keys: Collection[str]) -> None:
 
 _PLAIN_FIELDS = (
     "name", "is_on", "activates_at", "expires_at", "topic_anchor", "user_alias", "requests_per_minute", "caretaker",
+    "notice_address",
 )  # fmt: skip
 
 
@@ -477,7 +505,15 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+_SILENT_AFTER = frozenset(
+    {TokenEvent.Kind.ROTATED, TokenEvent.Kind.REVOKED, TokenEvent.Kind.DISABLED, TokenEvent.Kind.DELETED}
+)
+"""Nobody is told any more that the token ends."""
+
+
 def _record(token: Token, kind: str, *, by: Actor, changes: Iterable[FieldChange] = ()) -> None:
+    if kind in _SILENT_AFTER:
+        withdraw(token, EXPIRING)
     now = timezone.now()
     write_event(token=token, kind=kind, changes=changes, by=by, at=now)
     news = Occurrence(

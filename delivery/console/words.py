@@ -36,6 +36,8 @@ KINDS: dict[str, Text] = {
     "event.message.status": _("Callback: message report"),
     "event.persona.updated": _("Callback: persona updated"),
     "event.token.expiring": _("Callback: token expiring"),
+    "notice.token.expiring": _("Notice: a token ends"),
+    "notice.callback.failing": _("Notice: a callback fails"),
 }
 _FIELDS: dict[str, Text] = {
     "created": _("New person"),

@@ -36,6 +36,7 @@ _SAMPLES_OF_CODE: dict[str, dict[str, Any]] = {
     "token_name_invalid": {"problem": "has at most 100 characters."},
     "recipients_too_many": {"maximum": 1000},
     "database_unavailable": {"retry_after_s": 5},
+    "notice_address_invalid": {"text": "team"},
     "networks_beyond_own": {"networks": "203.0.113.0/24"},
     "recipient_repeated": {"name": "Rina Hartono"},
     "contact_refused": {"problem": "“12” can't be reached: the number is too short for its country."},

@@ -40,26 +40,9 @@ class Email(Platform):
 
     def hand_over(self, message: OutgoingMessage, job: Job, parcel: Parcel) -> Outcome:
         """The mail server has taken the mail."""
-        domain = parseaddr(job.target.settings["sender"])[1].rpartition("@")[2]
-        mail_id = f"<{parcel.idempotency_key}@{domain}>"
-        mail = EmailMessage(
-            subject=job.target.settings.get("subject") or " ".join(message.topic_name.split()),
-            body=message.text,
-            from_email=job.target.settings["sender"],
-            to=[message.to.key],
-            # The same in each attempt, so that mail servers and people know a repetition.
-            headers={"Message-ID": mail_id, "Auto-Submitted": "auto-generated"},
-            connection=get_connection(timeout=20) if _is_smtp() else get_connection(),
-        )
-        shown = {"From": mail.from_email, "To": message.to.key, "Subject": str(mail.subject), "Message-ID": mail_id}
-        trouble: Outcome | None = None
-        try:
-            with parcel.call(method="MAIL", url=server(), headers=shown, body=message.text, step="mail") as call:
-                mail.send()
-                call.answered(status=250, headers={}, body="")
-        except (smtplib.SMTPException, OSError) as error:
-            trouble = meaning(error)
-        return trouble or Delivered(remote_id=mail_id)
+        subject = job.target.settings.get("subject") or " ".join(message.topic_name.split())
+        mail = EmailMessage(subject, message.text, from_email=job.target.settings["sender"], to=[message.to.key])
+        return hand_in(mail, parcel)
 
     def try_out(self, job: Job) -> tuple[list[Exchange], Trouble | None, list[str]]:
         """Signs in to the mail server, and sends nothing."""
@@ -76,6 +59,23 @@ class Email(Platform):
         done = Exchange("MAIL", server(), {}, "", status, {}, "", 0.0, problem=problem)
         advice = [] if _is_smtp() else [_("No mail leaves: EMAIL_URL writes each to a file in that folder.")]
         return [done], trouble, advice
+
+
+def hand_in(mail: EmailMessage, parcel: Parcel) -> Outcome:
+    """The mail server has taken the mail, or it is known why not; the call is kept with the parcel."""
+    mail_id = f"<{parcel.idempotency_key}@{parseaddr(mail.from_email)[1].rpartition('@')[2]}>"
+    # The same in each attempt, so that mail servers and people know a repetition.
+    mail.extra_headers |= {"Message-ID": mail_id, "Auto-Submitted": "auto-generated"}
+    mail.connection = get_connection(timeout=20) if _is_smtp() else get_connection()
+    shown = {"From": mail.from_email, "To": mail.to[0], "Subject": str(mail.subject), "Message-ID": mail_id}
+    trouble: Outcome | None = None
+    try:
+        with parcel.call(method="MAIL", url=server(), headers=shown, body=str(mail.body), step="mail") as call:
+            mail.send()
+            call.answered(status=250, headers={}, body="")
+    except (smtplib.SMTPException, OSError) as error:
+        trouble = meaning(error)
+    return trouble or Delivered(remote_id=mail_id)
 
 
 def server() -> str:

@@ -88,6 +88,7 @@ def test_listing_has_all_details_of_a_token(
         source_networks=("203.0.113.0/24", "2001:db8::/32"),
         requests_per_minute=6_000,
         caretaker=admin_user,
+        notice_address="team@example.org",
         abilities=frozenset({"message_send"}),
     )
     old = issue_token(workspace=workspace, configuration=configuration, by=Actor.person(admin_user)).token
@@ -112,6 +113,7 @@ def test_listing_has_all_details_of_a_token(
         "Source networks": "203.0.113.0/24, 2001:db8::/32",
         "Requests per minute": 6_000,
         "Caretaker": "Ayu Wijaya",
+        "Second address for notices": "team@example.org",
         "Switched on": "On",
         "Last used (Asia/Jakarta)": datetime(2026, 11, 21, 14, 29, 59),  # noqa: DTZ001
         "Calls in 30 days": 42,
@@ -127,8 +129,8 @@ def test_listing_of_a_bare_token_has_empty_cells(token: Token, download: Downloa
     empty = {title for title, value in row.items() if value is None}
     assert empty == {
         "Topic anchor", "User aliases", "Activation (Asia/Jakarta)", "Expiration (Asia/Jakarta)",
-        "Revoked (Asia/Jakarta)", "Source networks", "Requests per minute", "Caretaker", "Last used (Asia/Jakarta)",
-        "Created by", "Replaced by",
+        "Revoked (Asia/Jakarta)", "Source networks", "Requests per minute", "Caretaker",
+        "Second address for notices", "Last used (Asia/Jakarta)", "Created by", "Replaced by",
     }  # fmt: skip
     assert (row["Status"], row["Calls in 30 days"]) == ("Active", 0)
 

@@ -38,6 +38,7 @@ _FIELD_LABELS: dict[str, Text] = {
     "source_networks": _("Source networks"),
     "requests_per_minute": _("Requests per minute"),
     "caretaker": _("Caretaker"),
+    "notice_address": _("Second address for notices"),
     "replaced_by": _("Replaced by"),
     "replaces": _("Replaces"),
     "abilities": _("Abilities"),

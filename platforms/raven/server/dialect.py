@@ -50,6 +50,7 @@ from tokens.services import (
     AbilityNotHeld,
     AnchorNotUsable,
     MomentOutOfRange,
+    NoticeAddressInvalid,
     TokenAlreadyRotated,
     TokenChangedMeanwhile,
     TokenIsRevoked,
@@ -136,6 +137,7 @@ _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     NetworksBeyondOwn: lambda _error: "source_networks",
     TokenNameInvalid: lambda _error: "name",
     MomentOutOfRange: lambda error: error.field,
+    NoticeAddressInvalid: lambda _error: "notice_address",
 }
 
 

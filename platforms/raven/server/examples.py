@@ -64,6 +64,7 @@ BODIES: dict[Any, dict[str, Any]] = {
         "expires_at": "2027-06-30T17:00:00Z",
         "source_networks": ["203.0.113.0/24"],
         "requests_per_minute": 120,
+        "notice_address": "shop-team@example.org",
     },
     wire.TokenSettings: {"name": "Checkout (live)", "expires_at": None},
     wire.TokenRotate: {"overlap_seconds": 3600},
@@ -83,7 +84,8 @@ _TOKEN = wire.TokenData(
     id="k3v9q2m7x4b6", name="Checkout", token="rvn_k3v9q2m7x4b6_…8f2a", status="active", is_on=True,  # noqa: S106
     ability=["message_send", "topic_add"], activates_at=None, expires_at=datetime(2027, 6, 30, 17, tzinfo=UTC),
     revoked_at=None, topic_anchor="Announcements", user_alias="your_username", source_networks=["203.0.113.0/24"],
-    requests_per_minute=120, last_used_at=_MADE, version=1,
+    requests_per_minute=120, caretaker="your_username", notice_address="shop-team@example.org", last_used_at=_MADE,
+    version=1,
 )  # fmt: skip
 
 DATA: dict[Any, Any] = {

@@ -35,6 +35,7 @@ from tokens.services import (
     LifetimeTooLong,
     MomentOutOfRange,
     NetworkInvalid,
+    NoticeAddressInvalid,
     PersonNotInWorkspace,
     RateOutOfRange,
     TokenAlreadyRotated,
@@ -54,7 +55,7 @@ from tokens.services import (
 _BEYOND: tuple[type[RavenError], ...] = (AbilityNotHeld, ExpirationBeyondOwn, NetworksBeyondOwn)
 _CONFIGURATION_REFUSALS: tuple[type[RavenError], ...] = (
     TokenNameMissing, TokenNameInvalid, MomentOutOfRange, ExpirationBeforeActivation, NetworkInvalid, RateOutOfRange,
-    AbilityUnknown, *_BEYOND, AnchorNotUsable, PersonNotInWorkspace, UserNotFound,
+    NoticeAddressInvalid, AbilityUnknown, *_BEYOND, AnchorNotUsable, PersonNotInWorkspace, UserNotFound,
 )  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def token_derive(call: Call, body: wire.TokenDerive) -> Answer:
 
 
 def token_list(call: Call, query: wire.TokenQuery) -> Answer:
-    tokens = _tokens(call).select_related("topic_anchor", "user_alias").prefetch_related("abilities")
+    tokens = _tokens(call).select_related("topic_anchor", "user_alias", "caretaker").prefetch_related("abilities")
     if query.status:
         tokens = tokens.with_status(query.status, at=call.now)
     page, following = page_after(tokens, cursor=query.cursor, limit=query.limit)
@@ -197,7 +198,10 @@ def _topics(call: Call) -> Any:
 
 def _token(call: Call, public_id: str) -> Token:
     found: Token | None = (
-        _tokens(call).filter(public_id=public_id).select_related("topic_anchor", "user_alias", "workspace").first()
+        _tokens(call)
+        .filter(public_id=public_id)
+        .select_related("topic_anchor", "user_alias", "caretaker", "workspace")
+        .first()
     )
     if found is None:
         raise TokenNotFound(token_id=public_id)
@@ -226,8 +230,11 @@ def _configured(call: Call, before: Configuration, body: wire.TokenSettings) -> 
         given["source_networks"] = tuple(given["source_networks"])
     if given.get("topic_anchor") is not None:
         given["topic_anchor"] = _anchor(call, given["topic_anchor"])
-    if given.get("user_alias") is not None:
-        given["user_alias"] = _member(call, given["user_alias"])
+    for name in ("user_alias", "caretaker"):
+        if given.get(name) is not None:
+            given[name] = _member(call, given[name])
+    if "notice_address" in given:
+        given["notice_address"] = given["notice_address"] or ""
     configuration = replace(before, **given)
     check_not_beyond(call.token, configuration)
     return configuration
@@ -262,6 +269,8 @@ def _data(token: Token, call: Call) -> wire.TokenData:
         user_alias=token.user_alias.username if token.user_alias else None,
         source_networks=token.source_networks,
         requests_per_minute=token.requests_per_minute,
+        caretaker=token.caretaker.username if token.caretaker else None,
+        notice_address=token.notice_address or None,
         last_used_at=token.last_used_at,
         version=token.version,
     )

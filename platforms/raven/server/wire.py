@@ -42,6 +42,8 @@ RecipientState = Annotated[str, one_of(messaging.models.Recipient.State.values)]
 TokenName = Annotated[str, Meta(min_length=1, max_length=100, extra_json_schema={"pattern": PLAIN_LINE})]
 TimeZone = Annotated[str, Meta(max_length=64, extra_json_schema={"$ref": "#/components/schemas/TimeZone"})]
 Network = Annotated[str, Meta(extra_json_schema={"$ref": "#/components/schemas/Network"})]
+_MAIL_ADDRESS = r"^[A-Za-z0-9_+-]{1,60}(\.[A-Za-z0-9_+-]{1,60})*@([a-z0-9]{1,30}\.)+[a-z]{2,20}$"
+MailAddress = Annotated[str, Meta(max_length=254, extra_json_schema={"pattern": _MAIL_ADDRESS})]
 MAX_PAGE = 200
 
 
@@ -182,7 +184,7 @@ class TokenDerive(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TokenSettings(_Moments, forbid_unknown_fields=True, kw_only=True):
-    """What is left out stays as it is; null clears. `topic_anchor` and `user_alias` are names."""
+    """What is left out stays as it is; null clears. `topic_anchor`, `user_alias` and `caretaker` are names."""
 
     name: TokenName | UnsetType = UNSET
     ability: Annotated[list[AbilityKey], Meta(max_length=100)] | UnsetType = UNSET
@@ -193,6 +195,8 @@ class TokenSettings(_Moments, forbid_unknown_fields=True, kw_only=True):
     user_alias: Name | None | UnsetType = UNSET
     source_networks: Annotated[list[Network], Meta(max_length=100)] | UnsetType = UNSET
     requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] | None | UnsetType = UNSET
+    caretaker: Name | None | UnsetType = UNSET
+    notice_address: MailAddress | None | UnsetType = UNSET
 
 
 class TokenIssue(TokenSettings, forbid_unknown_fields=True, kw_only=True):
@@ -379,6 +383,8 @@ class TokenData(msgspec.Struct):
     user_alias: str | None
     source_networks: list[str]
     requests_per_minute: int | None
+    caretaker: str | None
+    notice_address: str | None
     last_used_at: Moment | None
     version: int
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.core import mail
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifying
 
@@ -154,7 +153,8 @@ def test_budget_warns_at_each_step_once_and_then_switches_off(
     seen = []
     for hours in (35, 36, 37, 54, 55, 72, 73):
         warn_failing(at=begun + timedelta(hours=hours))
-        seen.append((subscribed.fresh().warned_percent, subscribed.fresh().off_because, len(mail.outbox)))
+        mails = Delivery.objects.filter(kind="notice.callback.failing").order_by("id")
+        seen.append((subscribed.fresh().warned_percent, subscribed.fresh().off_because, len(mails)))
 
     assert seen == [
         (0, "", 0),
@@ -165,8 +165,13 @@ def test_budget_warns_at_each_step_once_and_then_switches_off(
         (100, "budget", 3),
         (100, "budget", 3),
     ]
-    assert "switched off" in mail.outbox[-1].subject
-    assert mail.outbox[-1].to == ["ayu@example.org"]
+    last = [each.payload for each in mails][-1]
+    assert (last["to"], last["subject"]) == (
+        "ayu@example.org",
+        "Callback of “Shop backend” was switched off: New message",
+    )
+    assert "It has used 100 % of the time" in last["text"]
+    assert subscribed.fresh().warned_at == begun + timedelta(hours=72)
     assert not Destination.objects.get(pk=subscribed.callback.destination_id).is_on
 
 

@@ -257,6 +257,8 @@ def test_an_issued_token_works_and_is_as_it_was_asked_for(
             "user_alias": "your_username",
             "source_networks": ["127.0.0.7/8"],
             "requests_per_minute": 50,
+            "caretaker": "your_username",
+            "notice_address": "team@example.org",
         },
     )
 
@@ -277,6 +279,8 @@ def test_an_issued_token_works_and_is_as_it_was_asked_for(
         "user_alias": "your_username",
         "source_networks": ["127.0.0.0/8"],
         "requests_per_minute": 50,
+        "caretaker": "your_username",
+        "notice_address": "team@example.org",
         "last_used_at": None,
         "version": 1,
     }
@@ -308,6 +312,9 @@ def test_an_issued_token_works_and_is_as_it_was_asked_for(
         ({"user_alias": "nobody"}, 404, "user_not_found"),
         ({"source_networks": ["nonsense"]}, 400, "network_invalid"),
         ({"source_networks": ["1.2.3.4"] * 101}, 400, "body_invalid"),
+        ({"notice_address": "team"}, 400, "notice_address_invalid"),
+        ({"notice_address": "a@example.org\nBcc: b@example.org"}, 400, "notice_address_invalid"),
+        ({"caretaker": "nobody"}, 404, "user_not_found"),
         ({"requests_per_minute": 0}, 400, "body_invalid"),
         ({"requests_per_minute": 1_000_001}, 400, "body_invalid"),
         ({"requests_per_minute": 2**70}, 400, "body_invalid"),
