@@ -226,6 +226,11 @@ class Delivery(models.Model):
                 fields=["token_id", "-id"], condition=models.Q(token_id__isnull=False), name="delivery_of_token"
             ),
             models.Index(
+                fields=["workspace", "remote_id", "-id"],
+                condition=~models.Q(remote_id=""),
+                name="delivery_by_remote_id",
+            ),
+            models.Index(
                 fields=["superseded_by"], condition=models.Q(superseded_by__isnull=False), name="delivery_superseding"
             ),
         ]

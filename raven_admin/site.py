@@ -1,14 +1,14 @@
 """The console: Django's admin site with our own pages, navigation and search."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial, wraps
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.main import SEARCH_VAR
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
@@ -20,11 +20,13 @@ from accounts import views
 from accounts.access import current_workspace, may
 from accounts.console import ConsoleModelAdmin
 from accounts.forms import SignInForm
-from accounts.models import Membership, Workspace
+from accounts.models import Membership, User, Workspace
 from accounts.roles import Action
-from raven_admin import dashboard, search
+from raven_admin import dashboard
+from raven_admin.commands import Command
 from raven_admin.masking import mask_hidden_tokens
-from tokens.console.listing import exact_address
+from raven_admin.search import Group, find, summary
+from tokens.console.listing import exact_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class Section:
 
 
 PLACES = [
-    Place("tokens.Token", _("Tokens"), "key-round", ("tokens_callback_", "platforms_token_")),
+    Place("tokens.Token", _("Tokens"), "key-round", ("platforms_token_",)),
     Place("tokens.RequestLogEntry", _("API calls"), "activity"),
+    Place("tokens.Callback", _("Callbacks"), "webhook"),
     Place(
         "personas.Persona",
         _("Personas"),
@@ -113,6 +116,7 @@ class ConsoleSite(AdminSite):
             path("logout/", self.logout, name="logout"),
             path("workspace/", self.admin_view(views.switch), name="switch_workspace"),
             path("search/", self.admin_view(self.search), name="search"),
+            path("search/found/", self.admin_view(self.found), name="found"),
             path("profile/", self.admin_view(self.profile), name="profile"),
         ]
         return [*own, *super().get_urls()]
@@ -151,19 +155,35 @@ class ConsoleSite(AdminSite):
         return TemplateResponse(request, "admin/index.html", context)
 
     def search(self, request: HttpRequest) -> HttpResponse:
-        # PostgreSQL knows no text with a null character in it.
-        text = request.GET.get(SEARCH_VAR, "").replace("\0", "").strip()[:SEARCHED_AT_MOST]
-        if address := exact_address(text, user=request.user):
-            return redirect(address)
-        workspace = current_workspace(request)
-        assert workspace is not None  # noqa: S101 - admin_view lets nobody in without one
+        """What was found, as a page; a text that names one thing leads there at once."""
+        text = _searched(request)
+        if exact := exact_page(text, user=request.user):
+            return redirect(exact.url)
+        groups = self._found(request, text)
         context = self.each_context(request) | {
             "title": _("Search"),
             "search_text": text,
-            "groups": search.search(text, workspace=workspace) if text else [],
+            "groups": groups,
+            "summary": summary(groups),
             "log_days": settings.REQUEST_LOG_DAYS,
         }
         return TemplateResponse(request, "admin/search.html", context)
+
+    def found(self, request: HttpRequest) -> JsonResponse:
+        """What was found, for the palette (static/palette.js)."""
+        groups = self._found(request, _searched(request))
+        shown = [
+            {"label": group.label, "more": group.more_url, "hits": [asdict(hit) for hit in group.hits]}
+            for group in groups
+        ]
+        return JsonResponse({"groups": shown, "summary": summary(groups)})
+
+    def _found(self, request: HttpRequest, text: str) -> list[Group]:
+        workspace = current_workspace(request)
+        assert workspace is not None  # noqa: S101 - admin_view lets nobody in without one
+        links = [link for section in self._navigation(request) for link in section.places]
+        pages = [Command(link.label, link.icon, link.url) for link in links]
+        return find(text, workspace=workspace, user=cast(User, request.user), pages=pages)
 
     def profile(self, request: HttpRequest) -> HttpResponse:
         return views.profile(request, self.each_context(request))
@@ -225,3 +245,8 @@ class ConsoleSite(AdminSite):
             return _("Superuser")
         membership = Membership.objects.filter(user=request.user.pk, workspace=current_workspace(request)).first()
         return membership.get_role_display() if membership else ""
+
+
+def _searched(request: HttpRequest) -> str:
+    """What is looked for; PostgreSQL knows no text with a null character in it."""
+    return request.GET.get(SEARCH_VAR, "").replace("\0", "").strip()[:SEARCHED_AT_MOST]

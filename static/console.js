@@ -74,23 +74,18 @@ document.addEventListener("keydown", (event) => {
       menu.open = false;
       if (hadFocus) menu.querySelector("summary").focus();
     }
-    return;
-  }
-  const typing = event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]");
-  const slash = event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey;
-  const ctrlK = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
-  const box = document.getElementById("search");
-  if ((slash || ctrlK) && box) {
-    event.preventDefault();
-    box.focus();
-    box.select();
   }
 });
 
+// ---------------------------------------------------------------- searching
 // A whole token pasted into a search box must not get into an address: only its public part is sent.
+function withoutSecret(text) {
+  return text.replace(/(rv[nt]_[0-9A-Za-z]{12})_[0-9A-Za-z_]+/gi, "$1");
+}
+
 document.addEventListener("submit", (event) => {
   const box = event.target.querySelector('input[name="q"]');
-  if (box) box.value = box.value.replace(/(rv[nt]_[0-9A-Za-z]{12})_[0-9A-Za-z]+/g, "$1_…");
+  if (box) box.value = withoutSecret(box.value);
 }, true);
 
 // ---------------------------------------------------------------- choosing rows of a list
@@ -120,11 +115,3 @@ document.addEventListener("submit", (event) => {
     setTimeout(() => { delete form.dataset.sent; }, 4000);
   }
 });
-
-// ---------------------------------------------------------------- searching
-// A search never carries a secret: only the public part of a pasted token is sent.
-for (const box of document.querySelectorAll("input[type=search]")) {
-  box.form.addEventListener("submit", () => {
-    box.value = box.value.replace(/(rv[nt]_[0-9A-Za-z]{12})_[0-9A-Za-z_]{8,}/gi, "$1");
-  }, { capture: true });
-}

@@ -80,8 +80,8 @@ class _ListAdmin(WorkspaceModelAdmin):
             messages.warning(request, gettext("There is no such filter or page. Here is the whole list."))
             return redirect(request.path)
         text = request.GET.get(SEARCH_VAR, "")
-        if address := listing.exact_address(text, user=request.user):
-            return redirect(address)
+        if exact := listing.exact_page(text, user=request.user):
+            return redirect(exact.url)
         return super().changelist_view(request, extra_context)
 
 

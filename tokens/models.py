@@ -206,6 +206,7 @@ class Token(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-id"], name="token_newest"),
             models.Index(fields=["workspace", "name"], name="token_by_name"),
+            models.Index(fields=["workspace", "last_four"], name="token_by_last_four"),
             models.Index(fields=["workspace", "activates_at"], name="token_by_activation"),
             models.Index(fields=["workspace", "expires_at"], name="token_by_expiration"),
             models.Index(fields=["workspace", "last_used_at"], name="token_by_use"),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
 from accounts.console import WorkspaceChangeList
+from accounts.models import Workspace
 from delivery.console.mentions import directory
 from delivery.console.words import KINDS, fields_in_short
 from delivery.models import Delivery, Destination
@@ -21,9 +22,10 @@ from delivery.states import State
 NARROWED_TO = 50_000
 """What no index answers is looked for among so many, the newest."""
 PEOPLE_AT_MOST = 100
+SAME_REMOTE_ID = 500
 _LATEST = 1_000
 _CODE = re.compile(r"[\w.:-]{1,60}")
-_NUMBER = re.compile(r"#(\d{1,18})")
+_NUMBER = re.compile(r"#?([0-9]{1,18})")
 _PERSON = re.compile(r"person:(\d{1,18})")
 _REQUEST_ID = re.compile(r"req_[0-9a-z]{26}")
 
@@ -147,14 +149,32 @@ class DeliveryChangeList(WorkspaceChangeList):
         return {"state": state} | ({"destination": int(connection)} if connection else {})
 
 
-def search(request: HttpRequest, deliveries: QuerySet[Any], text: str) -> QuerySet[Any]:
-    """By number (#17), by the API call that caused it, by person (person:17), or by a person's name or number."""
+def find_deliveries(text: str, *, workspace: Workspace, limit: int) -> list[Delivery]:
+    """At most `limit`: by number (#17 or 17), or by the id that the platform gave what it made of it."""
+    ids = [] if text.startswith("#") else _with_remote_id(text, workspace, limit)
     if match := _NUMBER.fullmatch(text):
+        ids = [int(match[1]), *ids]
+    found = Delivery.objects.filter(workspace=workspace, pk__in=ids).select_related("destination").defer("payload")
+    return sorted(found, key=lambda delivery: ids.index(delivery.pk))[:limit]
+
+
+def _with_remote_id(text: str, workspace: Workspace, limit: int) -> list[int]:
+    there = Delivery.objects.filter(workspace=workspace, remote_id=text).exclude(remote_id="")
+    return list(there.order_by("-pk").values_list("pk", flat=True)[:limit])
+
+
+def search(request: HttpRequest, deliveries: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """By number (#17), by the API call that caused it, by person (person:17), by the id that the platform gave what it
+    made of it, or by a person's name or number."""
+    if text.startswith("#") and (match := _NUMBER.fullmatch(text)):
         return deliveries.filter(pk=int(match[1]))
     if match := _PERSON.fullmatch(text):
         return deliveries.filter(persona_id=int(match[1]))
     if match := _REQUEST_ID.fullmatch(text.lower()):
         return deliveries.filter(request_id=match[0])
     workspace = current_workspace(request)
-    people = directory().find_people(text, workspace, at_most=PEOPLE_AT_MOST) if workspace else []
-    return deliveries.filter(persona_id__in=people)
+    if workspace is None:
+        return deliveries.none()
+    if there := _with_remote_id(text, workspace, SAME_REMOTE_ID):
+        return deliveries.filter(pk__in=there)
+    return deliveries.filter(persona_id__in=directory().find_people(text, workspace, at_most=PEOPLE_AT_MOST))

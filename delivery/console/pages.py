@@ -40,7 +40,7 @@ class DeliveryPages(WorkspaceModelAdmin):
     list_display_links = ("what",)
     list_filter: ClassVar[tuple[Any, ...]] = FILTERS
     search_fields = ("pk",)
-    search_help_text = _("Person, #number, or request id")
+    search_help_text = _("Person, #number, request id, or id on the platform")
     sortable_by = ()
     ordering = ("-id",)
     change_list_template = "delivery/list.html"

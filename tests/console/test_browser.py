@@ -125,38 +125,6 @@ def test_chosen_theme_holds_on_the_next_page_without_a_flash(
     context.close()
 
 
-def test_search_box_takes_the_focus_on_slash_and_on_ctrl_k(
-    browser: Browser, live_server: Any, admin_user: User
-) -> None:
-    context = browser.new_context()
-    page = signed_in(context, live_server.url, admin_user).new_page()
-    focused = "document.activeElement.id"
-
-    for keys in ("/", "Control+k"):
-        page.goto(live_server.url + reverse("admin:index"))
-        page.keyboard.press(keys)
-        assert page.evaluate(focused) == "search"
-        assert page.input_value("#search") == ""
-    context.close()
-
-
-def test_token_pasted_into_the_search_box_never_gets_into_an_address(
-    browser: Browser, live_server: Any, admin_user: User, token: Token, secret: str
-) -> None:
-    context = browser.new_context()
-    page = signed_in(context, live_server.url, admin_user).new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(live_server.url + reverse("admin:index"))
-
-    page.fill("#search", secret)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"**{reverse('admin:tokens_token_change', args=[token.pk])}")
-
-    assert not [url for url in asked if secret[20:40] in url]
-    context.close()
-
-
 def test_person_signs_in_and_out_in_the_browser(browser: Browser, live_server: Any, admin_user: User) -> None:
     context = browser.new_context()
     page = context.new_page()

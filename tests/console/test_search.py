@@ -1,8 +1,14 @@
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User, Workspace
+from accounts.roles import Role
+from delivery.models import Delivery, Destination
 from messaging.models import Topic
 from personas.models import Persona
 from tests.console.conftest import REQUEST_ID, make_call, make_persona
@@ -101,3 +107,135 @@ def test_any_text_gets_a_page(viewer: Client, token: Token, text: str) -> None:
 
     assert answer.status_code == 200
     assert "<script>" not in answer.content.decode()
+
+
+FOUND = reverse("admin:found")
+
+
+def found(client: Client, text: str) -> dict[str, list[str]]:
+    """What the palette shows: the titles of each group."""
+    groups = client.get(FOUND, {"q": text}).json()["groups"]
+    return {group["label"]: [hit["title"] for hit in group["hits"]] for group in groups}
+
+
+def deliver(workspace: Workspace, **values: Any) -> Delivery:
+    destination = Destination.objects.create(workspace=workspace, name="Shop chat", kind="raven")
+    moments = dict.fromkeys(("due_at", "since", "created_at"), timezone.now())
+    made: Delivery = Delivery.objects.create(
+        workspace=workspace, destination=destination, lane="persona:1", kind="persona.changed", **moments, **values
+    )
+    return made
+
+
+def test_palette_finds_each_kind_by_what_people_have_at_hand(
+    viewer: Client, token: Token, persona: Persona, topic: Topic, call: RequestLogEntry
+) -> None:
+    delivery = deliver(token.workspace, remote_id="0f8fad5b-d9cb")
+
+    assert found(viewer, token.last_four)["Tokens"] == [token.name]
+    assert found(viewer, "+62 (812) 0000-0101") == {"Personas": ["Rina Hartono"]}
+    assert found(viewer, REQUEST_ID) == {"Exactly this": [REQUEST_ID]}
+    assert found(viewer, "0f8fad5b-d9cb") == {"Deliveries": [f"#{delivery.pk} Change of a person"]}
+    assert found(viewer, f"#{delivery.pk}") == {"Deliveries": [f"#{delivery.pk} Change of a person"]}
+    assert found(viewer, "announce") == {"Topics": ["Announcements"]}
+
+
+def test_palette_shows_what_the_page_of_results_shows(viewer: Client, token: Token, persona: Persona) -> None:
+    for text in ("rina", "shop", token.last_four, "", "to"):
+        shown = found(viewer, text)
+        on_page = {
+            str(group.label): [hit.title for hit in group.hits]
+            for group in viewer.get(SEARCH, {"q": text}).context["groups"]
+        }
+        assert shown == on_page, text
+
+
+def test_palette_finds_nothing_of_another_workspace(viewer: Client, other_workspace: Workspace) -> None:
+    foreign = issue_token(workspace=other_workspace, configuration=Configuration(name="Foreign"), by=COMMAND_LINE).token
+    make_persona(other_workspace, "Foreign person", "+6281200000101")
+    Topic.objects.create(workspace=other_workspace, type="mass", name="Foreign news")
+    delivery = deliver(other_workspace, remote_id="foreign-7")
+    make_call(other_workspace, token=foreign)
+
+    for text in (
+        "Foreign",
+        foreign.public_id,
+        foreign.masked,
+        "+6281200000101",
+        "foreign-7",
+        f"#{delivery.pk}",
+        REQUEST_ID,
+    ):
+        assert found(viewer, text) == {}, text
+
+
+def test_person_without_a_workspace_or_signed_out_finds_nothing(client: Client, db: None) -> None:
+    assert client.get(FOUND, {"q": "a"}).status_code == 302
+
+    client.force_login(User.objects.create_user("nobody"), backend="django.contrib.auth.backends.ModelBackend")
+
+    assert client.get(FOUND, {"q": "a"}).status_code == 302
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.SUPPORT, Role.VIEWER])
+def test_every_command_that_is_offered_opens(
+    role: Role, admin_user: User, support_user: User, viewer_user: User, client: Client
+) -> None:
+    user = {Role.ADMIN: admin_user, Role.SUPPORT: support_user, Role.VIEWER: viewer_user}[role]
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    [group] = client.get(FOUND).json()["groups"]
+
+    answers = {hit["title"]: client.get(hit["url"]).status_code for hit in group["hits"] if hit["url"]}
+
+    assert {title: status for title, status in answers.items() if status != 200} == {}
+    assert ("Generate new token" in answers) == (role == Role.ADMIN)
+    assert ("Import people" in answers) == (role != Role.VIEWER)
+    assert [hit["theme"] for hit in group["hits"] if hit["theme"]] == ["dark", "light", "system"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [("generate", "Generate new token"), ("NEW TOK", "Generate new token"), ("imp", "Import people"),
+     ("dark", "Switch to dark"), ("callb", "Callbacks"), ("api doc", "API documentation")],
+)  # fmt: skip
+def test_commands_are_found_by_the_beginnings_of_their_words(
+    admin_user: User, client: Client, typed: str, first: str
+) -> None:
+    client.force_login(admin_user, backend="django.contrib.auth.backends.ModelBackend")
+
+    assert found(client, typed)["Go to, or do"][0] == first
+
+
+def test_queries_of_the_palette_are_few_whatever_there_is(
+    viewer: Client, workspace: Workspace, topic: Topic, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    def grow(first: int, last: int) -> None:
+        for number in range(first, last):
+            make_persona(workspace, f"News {number}", f"+62812000{number:05d}")
+            issue_token(workspace=workspace, configuration=Configuration(name=f"News {number}"), by=COMMAND_LINE)
+            Topic.objects.create(workspace=workspace, type="mass", name=f"News {number}")
+            deliver(workspace, remote_id="news")
+
+    grow(0, 1)
+    with django_assert_max_num_queries(20) as few:
+        viewer.get(FOUND, {"q": "news"})
+    grow(1, 15)
+    with django_assert_max_num_queries(len(few)) as many:
+        answer = viewer.get(FOUND, {"q": "news"})
+
+    assert [len(group["hits"]) for group in answer.json()["groups"]] == [10, 10, 10, 10]
+    assert not [query["sql"] for query in many.captured_queries if "COUNT(" in query["sql"]]
+
+
+def test_names_are_looked_into_among_the_newest_only(
+    viewer: Client, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokens.console.listing.NAMES_LOOKED_THROUGH", 2)
+    old, *_newer = [
+        issue_token(workspace=workspace, configuration=Configuration(name=f"Shop {number}"), by=COMMAND_LINE).token
+        for number in range(3)
+    ]
+
+    assert found(viewer, "Shop") == {"Tokens": ["Shop 2", "Shop 1"]}
+    assert found(viewer, old.last_four)["Tokens"] == ["Shop 0"]
+    assert found(viewer, old.public_id)["Tokens"] == ["Shop 0"]

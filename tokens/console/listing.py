@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
@@ -26,6 +28,8 @@ from tokens.usage import calls_of
 
 FILTERED_AT_MOST = 50_000
 """The calls that a filter or a search of the log looks through, newest first: a rare code must not read it all."""
+NAMES_LOOKED_THROUGH = 20_000
+"""Tokens whose name is looked into from anywhere else than their list: part of a name is in no index."""
 
 _PUBLIC_ID = re.compile(r"\b(?:rvn|rvt)_([0-9A-Za-z]{12})(?![0-9A-Za-z])")
 _REQUEST_ID = re.compile(r"req_[0-9a-z]{26}")
@@ -209,6 +213,18 @@ def search_tokens(tokens: QuerySet[Token], text: str) -> QuerySet[Token]:
     return tokens.filter(Q(name__icontains=text) | Q(public_id=text) | Q(last_four=text))
 
 
+def find_tokens(text: str, *, workspace: Workspace, limit: int) -> list[Token]:
+    """At most `limit`, at a bounded cost: by public id or the last four characters of the secret, then by part of the
+    name among the newest 20,000."""
+    tokens = Token.objects.lasting().filter(workspace=workspace).order_by("-pk")
+    if match := _PUBLIC_ID.search(text):
+        return list(tokens.filter(public_id=match.group(1)))
+    found = list(tokens.filter(public_id=text)) + list(tokens.filter(last_four=text)[:limit])
+    edge = Coalesce(tokens.values("pk")[NAMES_LOOKED_THROUGH - 1 : NAMES_LOOKED_THROUGH], 0)
+    named = tokens.filter(pk__gte=edge, name__icontains=text)[:limit]
+    return [*found, *(token for token in named if token not in found)][:limit]
+
+
 def search_calls(calls: QuerySet[RequestLogEntry], text: str) -> QuerySet[RequestLogEntry]:
     """By request id, or by the caller's address."""
     try:
@@ -217,8 +233,18 @@ def search_calls(calls: QuerySet[RequestLogEntry], text: str) -> QuerySet[Reques
         return calls.filter(request_id=text)
 
 
-def exact_address(text: str, *, user: User | AnonymousUser) -> str:
-    """The page of the one call or token that `text` holds, in any workspace of `user`; empty when there is none.
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """The one page that a text names."""
+
+    url: str
+    title: str
+    kind: Promise
+    icon: str
+
+
+def exact_page(text: str, *, user: User | AnonymousUser) -> Exact | None:
+    """The page of the one call or token that `text` holds, in any workspace of `user`; None when there is none.
 
     A temporary token leads to the one it was derived from. Calls of no workspace are a superuser's.
     """
@@ -226,9 +252,11 @@ def exact_address(text: str, *, user: User | AnonymousUser) -> str:
     if match := _REQUEST_ID.search(text.lower()):
         calls = RequestLogEntry.objects.filter(request_id=match.group())
         if (calls if user.is_superuser else calls.filter(workspace__in=seen)).exists():
-            return reverse("admin:tokens_requestlogentry_change", args=[match.group()])
+            url = reverse("admin:tokens_requestlogentry_change", args=[match.group()])
+            return Exact(url, match.group(), _("API call"), "activity")
     if match := _PUBLIC_ID.search(text):
-        found = Token.objects.filter(public_id=match.group(1), workspace__in=seen)
-        if token_id := found.values_list(Coalesce("parent_id", "pk"), flat=True).first():
-            return reverse("admin:tokens_token_change", args=[token_id])
-    return ""
+        found = Token.objects.filter(public_id=match.group(1), workspace__in=seen).select_related("parent").first()
+        if found is not None:
+            token = found.parent or found
+            return Exact(reverse("admin:tokens_token_change", args=[token.pk]), token.name, _("Token"), "key-round")
+    return None
