@@ -194,6 +194,21 @@ def delete_persona(
         return erase(_locked(workspace.pk, persona_id, version), cause=cause)
 
 
+def taken_contacts(
+    *, workspace: Workspace, drafts: Sequence[ContactDraft], persona_id: int | None = None
+) -> list[ContactTaken]:
+    """The refusals that these contacts, whose keys are valid, would get: all of those that are another persona's."""
+    keys = [(draft.type, normalise(draft.type, draft.key, country=workspace.country)) for draft in drafts]
+    types, normalized = {type for type, _key in keys}, {key for _type, key in keys}
+    found = Contact.objects.filter(workspace=workspace, type__in=types, normalized__in=normalized)
+    owners = {(c.type, c.normalized): c.persona for c in found.select_related("persona") if c.persona_id != persona_id}
+    return [
+        ContactTaken(index, draft.type, draft.key, owners[key].pk, owners[key].name)
+        for index, (draft, key) in enumerate(zip(drafts, keys, strict=True))
+        if key in owners
+    ]
+
+
 def persona_missing(*, workspace_id: int, persona_id: int) -> PersonaNotFound:
     """The refusal of a persona that is not there, which says what became of it where a merge took it."""
     merges = Merge.objects.filter(workspace=workspace_id, absorbed_id=persona_id, undone_at=None).order_by("-pk")

@@ -71,6 +71,8 @@ class PersonPage(WorkspaceModelAdmin):
             else:
                 messages.success(request, gettext("%(name)s was added.") % {"name": persona.name})
                 return redirect("admin:personas_persona_change", persona.pk)
+        if form.error_count:
+            form.name_owners(workspace)
         return self._page(request, "personas/person_add.html", form=form, title=gettext("Add persona"))
 
     def change_view(
@@ -100,6 +102,8 @@ class PersonPage(WorkspaceModelAdmin):
             else:
                 self._tell(request, persona, edit)
                 return redirect("admin:personas_persona_change", persona.pk)
+        if form.error_count:
+            form.name_owners(persona.workspace, persona_id=persona.pk)
         return self._person(request, persona, form)
 
     def _tell(self, request: HttpRequest, persona: Persona, edit: Edit) -> None:

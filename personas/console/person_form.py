@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Workspace
 from personas.attributes import MAX_LENGTH, parse_value
 from personas.contacts import MAX_KEY_LENGTH, ContactKeyInvalid, calling_code, normalise
 from personas.editing import Sheet, Value, one_line_break, persona_draft
@@ -24,6 +25,7 @@ from personas.services import (
     ContactTaken,
     NameMissing,
     PersonaDraft,
+    taken_contacts,
 )
 from raven_admin.errors import RavenError
 
@@ -137,6 +139,12 @@ class ContactForm(forms.Form):
     def _is_address_as_seen(self, draft: ContactDraft) -> bool:
         return self.seen is not None and (draft.type, draft.key) == (self.seen.type, self.seen.key)
 
+    @property
+    def new_address(self) -> ContactDraft | None:
+        """The contact, if its address was typed and is valid."""
+        draft = None if self.errors else self.draft()
+        return None if draft is None or self._is_address_as_seen(draft) else draft
+
     def draft(self) -> ContactDraft | None:
         """None where there is to be no contact."""
         given = self.cleaned_data
@@ -241,6 +249,15 @@ class PersonForm:
             self.refusals.append(text % {"key": error.key})
         else:
             self.refusals.append(_sentence(error))
+
+    def name_owners(self, workspace: Workspace, *, persona_id: int | None = None) -> None:
+        """Every address that is somebody else's says whose, not only the one that saving stumbled over."""
+        typed = [(form, draft) for form in [*self.contacts, *self.new] if (draft := form.new_address) is not None]
+        drafts = [draft for _form, draft in typed]
+        for taken in taken_contacts(workspace=workspace, drafts=drafts, persona_id=persona_id):
+            form = typed[taken.contact_index][0]
+            form.add_error("key", _sentence(taken))
+            form.taken = taken
 
     def _contact_of(self, error: ContactRefused | ContactTaken) -> ContactForm | None:
         if error.contact_id is not None:

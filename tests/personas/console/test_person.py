@@ -267,6 +267,28 @@ def test_address_of_somebody_else_names_them_with_what_can_be_done(
     assert changes() == []
 
 
+@pytest.mark.parametrize("name", ["Rina H.", ""])
+def test_all_that_is_wrong_is_told_at_once(save: Save, workspace: Workspace, rina: Persona, name: str) -> None:
+    add_persona(
+        workspace=workspace, draft=PersonaDraft("Joko"),
+        contacts=[ContactDraft("whatsapp", "08139999999"), ContactDraft("email", "joko@example.org")], cause=CAUSE,
+    )  # fmt: skip
+    had = contact_of(rina, "whatsapp")
+
+    page = save(
+        {
+            "name": name, f"{had}-key": "0813 9999 999",
+            "new-0-type": "email", "new-0-key": "Joko@Example.org", "new-1-type": "phone", "new-1-key": "12",
+        }
+    ).text  # fmt: skip
+
+    assert "WhatsApp 0813 9999 999 already belongs to Joko." in page
+    assert "E-mail Joko@Example.org already belongs to Joko." in page
+    assert "number is too short" in page
+    assert ("A persona needs a name." in page) == (not name)
+    assert changes() == []
+
+
 def test_too_many_contacts_are_refused_and_what_was_typed_stays(save: Save, rina: Persona) -> None:
     added = {f"new-{number}-type": "other" for number in range(49)}
     added |= {f"new-{number}-key": f"Locker {number}" for number in range(49)}
