@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext
 
 from messaging.models import Message, Recipient, Topic
@@ -13,7 +13,7 @@ _PAGE = 500
 
 
 class PersonaConversations:
-    def counts(self, persona: Persona, *, at_most: int | None) -> tuple[int, int]:
+    def counts(self, persona: Persona, *, at_most: int) -> tuple[int, int]:
         messages = Message.objects.filter(topic__persona=persona).order_by()
         return Topic.objects.filter(persona=persona).count(), messages.values("pk")[:at_most].count()
 
@@ -24,6 +24,12 @@ class PersonaConversations:
         yield from _told(everywhere.filter(recipients__persona=persona).exclude(own).distinct(), persona)
         yield from _told(everywhere.filter(sender_persona=persona).exclude(own), persona)
 
+    def with_conversations(self, personas: Sequence[Persona]) -> set[int]:
+        topics = Topic.objects.filter(persona__in=personas).order_by().values_list("persona_id")
+        to_them = Recipient.objects.filter(persona__in=personas).order_by().values_list("persona_id")
+        of_them = Message.objects.filter(sender_persona__in=personas).order_by().values_list("sender_persona_id")
+        return {persona_id for [persona_id] in topics.union(to_them, of_them) if persona_id is not None}
+
     def message_counts(self, personas: Sequence[Persona]) -> dict[int, int]:
         messages = Message.objects.filter(topic__persona__in=personas).order_by()
         return dict(messages.values_list("topic__persona").annotate(Count("pk")))
@@ -33,8 +39,9 @@ class PersonaConversations:
             sender_persona=None, sender_name=gettext("Deleted persona")
         )
 
-    def remember_sender(self, persona: Persona) -> None:
-        Message.objects.filter(sender_persona=persona).update(sender_name=persona.name)
+    def remember_senders(self, personas: Sequence[Persona]) -> None:
+        names = Persona.objects.filter(pk=OuterRef("sender_persona")).values("name")
+        Message.objects.filter(sender_persona__in=personas).update(sender_name=Subquery(names))
 
 
 def _told(messages: QuerySet[Message], persona: Persona) -> Iterator[dict[str, Any]]:

@@ -35,7 +35,7 @@ from personas.models import (
 from personas.operations import UNDOABLE_FOR, State, begin_operation, start_operation
 from personas.privacy import conversations, erase_all
 from personas.services import AttributeValueInvalid
-from personas.snapshots import PersonaIsThere, restore, take_all
+from personas.snapshots import restore_all, take_all
 from personas.unmerging import undo_merge
 from raven_admin.errors import RavenError
 
@@ -218,28 +218,22 @@ class DeleteKind:
                 row.state, row.problems, row.persona = RowState.REFUSED, _DELETED_SINCE, None
 
     def undo(self, operation: Operation, rows: Sequence[OperationRow], *, cause: Cause) -> None:
-        for row in rows:
-            try:
-                with transaction.atomic():
-                    left_out = self._bring_back(row, cause=cause)
-            except PersonaIsThere as refusal:
-                row.state, row.problems = RowState.KEPT, [["", str(refusal)]]
-                continue
-            row.state, row.before = RowState.UNDONE, None
-            if left_out:
-                row.problems = [["", _("Not everything could come back: an address or a value is another’s by now.")]]
-
-    @staticmethod
-    def _bring_back(row: OperationRow, *, cause: Cause) -> bool:
-        """Whether something could not come back. The receipt is no longer true, and goes."""
-        restored = restore(row.before or {})
-        conversations().remember_sender(restored.persona)
-        DeletionReceipt.objects.filter(pk=row.values["receipt"]).delete()
+        restored = restore_all({row.values["persona"]: row.before or {} for row in rows})
+        back = [one.persona for one in restored.values()]
+        conversations().remember_senders(back)
+        receipts = [row.values["receipt"] for row in rows if row.values["persona"] in restored]
+        DeletionReceipt.objects.filter(pk__in=receipts).delete()  # they are no longer true
         record_changes(
-            [(restored.persona, [("restored", "", restored.persona.name)])], cause=cause, kind="persona.created"
+            [(persona, [("restored", "", persona.name)]) for persona in back], cause=cause, kind="persona.created"
         )
-        row.persona = restored.persona
-        return bool(restored.left_out)
+        for row in rows:
+            one = restored.get(row.values["persona"])
+            if one is None:
+                row.state, row.problems = RowState.KEPT, [["", _("This person is there already.")]]
+                continue
+            row.state, row.before, row.persona = RowState.UNDONE, None, one.persona
+            if one.left_out:
+                row.problems = [["", _("Not everything could come back: an address or a value is another’s by now.")]]
 
 
 class MergeKind:

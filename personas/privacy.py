@@ -16,7 +16,7 @@ COUNTED_AT_MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much goes along with a persona; `messages` are counted no further than asked."""
+    """How much goes along with a persona."""
 
     contacts: int
     topics: int
@@ -26,11 +26,14 @@ class Counts:
 class Conversations(Protocol):
     """What the room of messages knows about a persona. That room stands above this one, so it comes to us."""
 
-    def counts(self, persona: Persona, *, at_most: int | None) -> tuple[int, int]:
+    def counts(self, persona: Persona, *, at_most: int) -> tuple[int, int]:
         """(topics, messages) that are the persona's own and go with it; messages no further than `at_most`."""
 
     def messages(self, persona: Persona) -> Iterator[dict[str, Any]]:
         """Every message in the persona's topics, to it, or from it, as JSON values, read a page at a time."""
+
+    def with_conversations(self, personas: Sequence[Persona]) -> set[int]:
+        """The ids of those who have a topic of their own, or to or from whom a message went."""
 
     def message_counts(self, personas: Sequence[Persona]) -> dict[int, int]:
         """How many messages go with each, by persona id; without those that none goes with."""
@@ -38,8 +41,8 @@ class Conversations(Protocol):
     def forget_senders(self, personas: Sequence[Persona]) -> None:
         """Messages that they wrote in topics of others no longer carry their names."""
 
-    def remember_sender(self, persona: Persona) -> None:
-        """Messages that the persona wrote carry its name again, after `forget_senders`."""
+    def remember_senders(self, personas: Sequence[Persona]) -> None:
+        """Messages that they wrote carry their names again, after `forget_senders`."""
 
 
 _conversations: Conversations | None = None
@@ -57,9 +60,9 @@ def conversations() -> Conversations:
     return _conversations
 
 
-def count_what_goes(persona: Persona, *, at_most: int | None = COUNTED_AT_MOST) -> Counts:
-    """What `erase` would take away."""
-    topics, messages = conversations().counts(persona, at_most=at_most)
+def count_what_goes(persona: Persona) -> Counts:
+    """What `erase` would take away; messages are counted to 10,000."""
+    topics, messages = conversations().counts(persona, at_most=COUNTED_AT_MOST)
     return Counts(contacts=persona.contacts.count(), topics=topics, messages=messages)
 
 

@@ -5,16 +5,15 @@ personal as the persona; whoever keeps one says for how long.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from django.apps import apps
 from django.db import models, transaction
 
 from personas.attributes import parse_value
 from personas.models import AttributeDefinition, AttributeValue, Persona
-from raven_admin.errors import RavenError
 
 Snapshot = dict[str, Any]
 """`rows`: by model, its rows as `row_of` gives them; `pointers`: [model, column, target, ids] of rows that a deletion
@@ -23,21 +22,13 @@ Row = dict[str, Any]
 _CHUNK = 500
 
 
-@dataclass(eq=False)
-class PersonaIsThere(RavenError):
-    """Persona {persona_id} exists, so it can't be brought back."""
-
-    code: ClassVar[str] = "persona_is_there"
-    persona_id: int
-
-
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What `restore` brought back, and how many rows it could not, by model: an address that is somebody else's by now,
-    a message that was pruned, a value that no longer is one of its attribute's type."""
+    """What `restore_all` brought back, and the ids of the rows it could not, by model: an address that is somebody
+    else's by now, a message that was pruned, a value that no longer is one of its attribute's type."""
 
     persona: Persona
-    left_out: Mapping[str, int]
+    left_out: Mapping[str, Sequence[int]]
 
 
 def take_all(personas: Sequence[Persona]) -> dict[int, Snapshot]:
@@ -66,17 +57,24 @@ def take_all(personas: Sequence[Persona]) -> dict[int, Snapshot]:
 
 
 @transaction.atomic
-def restore(snapshot: Snapshot) -> Restored:
-    """The persona is there again, byte for byte, with all that was deleted with it. Raises PersonaIsThere."""
-    [row] = snapshot["rows"][Persona._meta.label]
-    if Persona.objects.filter(pk=row["id"]).exists():
-        raise PersonaIsThere(persona_id=row["id"])
-    left_out = insert_rows(snapshot["rows"])
-    for label, column, target, ids in snapshot["pointers"]:
-        pointed_at = apps.get_model(label)._meta.get_field(column).related_model
-        if pointed_at._base_manager.filter(pk=target).exists():
-            point(label, column, ids, at=target, if_at=None)
-    return Restored(Persona.objects.get(pk=row["id"]), left_out)
+def restore_all(snapshots: Mapping[int, Snapshot]) -> dict[int, Restored]:
+    """The personas are there again, byte for byte, with all that was deleted with them; by persona id.
+
+    One that is there already is passed over. Apart from what pointed at them, it takes a number of queries that does
+    not depend on how many they are.
+    """
+    there = set(Persona.objects.filter(pk__in=snapshots).values_list("pk", flat=True))
+    wanted = {pk: snapshot for pk, snapshot in snapshots.items() if pk not in there}
+    rows: dict[str, list[Row]] = defaultdict(list)
+    for snapshot in wanted.values():
+        for label, of_model in snapshot["rows"].items():
+            rows[label] += of_model
+    left_out = insert_rows(rows)
+    _point_again([pointer for snapshot in wanted.values() for pointer in snapshot["pointers"]])
+    return {
+        pk: Restored(persona, _of_snapshot(left_out, wanted[pk]))
+        for pk, persona in Persona.objects.in_bulk(wanted).items()
+    }
 
 
 def row_of(row: models.Model) -> Row:
@@ -90,25 +88,22 @@ def from_row(model: type[models.Model], row: Row) -> models.Model:
     return model(**{name: columns[name].to_python(value) for name, value in row.items() if name in columns})
 
 
-def insert_rows(rows: Mapping[str, Sequence[Row]]) -> dict[str, int]:
-    """The rows are there again with their ids; returns how many could not be, by model.
+def insert_rows(rows: Mapping[str, Sequence[Row]]) -> dict[str, set[int]]:
+    """The rows are there again with their ids; returns the ids of those that could not be, by model.
 
     A row that points at something gone stays away, or points at nothing where it may; one whose place is taken stays
     away too. Runs in the caller's transaction.
     """
     wanted = {apps.get_model(label): {row["id"]: dict(row) for row in of_model} for label, of_model in rows.items()}
-    count = {model: len(of_model) for model, of_model in wanted.items()}
+    asked = {model: set(of_model) for model, of_model in wanted.items()}
     _drop_taken(wanted)
     _drop_unreadable_values(wanted.get(AttributeValue, {}))
     while _drop_pointing_at_nothing(wanted):
         pass
     for model, of_model in wanted.items():
         model._base_manager.bulk_create([from_row(model, row) for row in of_model.values()], batch_size=_CHUNK)
-    return {
-        model._meta.label: count[model] - len(of_model)
-        for model, of_model in wanted.items()
-        if count[model] > len(of_model)
-    }
+    left_out = {model._meta.label: asked[model] - of_model.keys() for model, of_model in wanted.items()}
+    return {label: ids for label, ids in left_out.items() if ids}
 
 
 def point(label: str, column: str, ids: Sequence[int], *, at: int | None, if_at: int | None) -> None:
@@ -158,23 +153,61 @@ def _add_pointers(taken: dict[int, Snapshot], field: models.ForeignKey[Any, Any]
         taken[owners[target]]["pointers"].append([field.model._meta.label, field.attname, target, ids])
 
 
+def _point_again(pointers: Iterable[Sequence[Any]]) -> None:
+    """What pointed at rows that are there again points at them, where it points at nothing."""
+    of_column: dict[tuple[str, str], list[tuple[int, list[int]]]] = defaultdict(list)
+    for label, column, target, ids in pointers:
+        of_column[label, column].append((target, ids))
+    for (label, column), targets in of_column.items():
+        pointed_at: Any = apps.get_model(label)._meta.get_field(column).related_model
+        there = _ids_there(pointed_at, [target for target, _ids in targets])
+        for target, ids in targets:
+            if target in there:
+                point(label, column, ids, at=target, if_at=None)
+
+
+def _of_snapshot(left_out: Mapping[str, Collection[int]], snapshot: Snapshot) -> dict[str, list[int]]:
+    found = {
+        label: [row["id"] for row in rows if row["id"] in left_out.get(label, ())]
+        for label, rows in snapshot["rows"].items()
+    }
+    return {label: ids for label, ids in found.items() if ids}
+
+
+def _ids_there(model: type[models.Model], ids: Iterable[int]) -> set[int]:
+    return {pk for chunk in chunks(ids) for pk in model._base_manager.filter(pk__in=chunk).values_list("pk", flat=True)}
+
+
 _Wanted = dict[type[models.Model], dict[int, Row]]
 
 
 def _drop_taken(wanted: _Wanted) -> None:
     """Without rows that are there already, and those whose unique place is another's, as an address."""
     for model, rows in wanted.items():
-        for chunk in chunks(rows):
-            for pk in model._base_manager.filter(pk__in=chunk).values_list("pk", flat=True):
-                del rows[pk]
+        for pk in _ids_there(model, rows):
+            del rows[pk]
         for constraint in model._meta.total_unique_constraints:
-            columns = [model._meta.get_field(name) for name in constraint.fields]
+            columns: list[Any] = [model._meta.get_field(name) for name in constraint.fields]
             if any(column.related_model in wanted for column in columns):
                 continue  # its place is within what comes back
-            for pk, row in list(rows.items()):
-                place = {column.attname: row[column.attname] for column in columns}  # type: ignore[union-attr]
-                if None not in place.values() and model._base_manager.filter(**place).exists():
+            place_of = {pk: tuple(c.to_python(row[c.attname]) for c in columns) for pk, row in rows.items()}
+            taken = _places_taken(model, [column.attname for column in columns], place_of.values())
+            for pk, place in place_of.items():
+                if place in taken:
                     del rows[pk]
+
+
+def _places_taken(
+    model: type[models.Model], names: Sequence[str], places: Iterable[tuple[Any, ...]]
+) -> set[tuple[Any, ...]]:
+    """Of these places, those where rows are, and some others. A column that is None is no place."""
+    taken: set[tuple[Any, ...]] = set()
+    wanted = [place for place in places if None not in place]
+    for start in range(0, len(wanted), _CHUNK):
+        columns = zip(*wanted[start : start + _CHUNK], strict=True)
+        one_of = {f"{name}__in": set(values) for name, values in zip(names, columns, strict=True)}
+        taken.update(model._base_manager.filter(**one_of).values_list(*names))
+    return taken
 
 
 def _drop_unreadable_values(rows: dict[int, Row]) -> None:
@@ -200,9 +233,7 @@ def _drop_pointing_at_nothing(wanted: _Wanted) -> bool:
         for field in (f for f in model._meta.concrete_fields if isinstance(f, models.ForeignKey)):
             target: type[models.Model] = field.related_model
             outside = {row[field.attname] for row in rows.values()} - {None} - wanted.get(target, {}).keys()
-            there: set[int] = set()
-            for chunk in chunks(outside):
-                there.update(target._base_manager.filter(pk__in=chunk).values_list("pk", flat=True))
+            there = _ids_there(target, outside)
             for pk, row in list(rows.items()):
                 if row[field.attname] in outside - there:
                     if field.null:

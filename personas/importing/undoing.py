@@ -13,7 +13,7 @@ from personas.importing.columns import columns_of
 from personas.importing.comparing import Action, Verdict
 from personas.matching import ContactDraft
 from personas.models import Contact, OperationRow, Persona
-from personas.privacy import count_what_goes, erase
+from personas.privacy import conversations, erase_all
 from personas.services import change_persona
 from raven_admin.errors import RavenError
 
@@ -27,27 +27,31 @@ def put_back(workspace: Workspace, rows: Sequence[OperationRow], *, cause: Cause
     ids = [row.persona_id for row in rows if row.persona_id is not None]
     people = Persona.objects.select_for_update().filter(workspace=workspace, pk__in=ids).order_by("pk")
     by_id = {persona.pk: persona for persona in people.prefetch_related("contacts", "attributes__definition")}
+    added = [by_id[pk] for row in rows if row.action == Action.CREATE and (pk := row.persona_id or 0) in by_id]
+    used = conversations().with_conversations(added)
+    unused: list[Persona] = []
     for row in rows:
         persona = by_id.get(row.persona_id or 0)
         if persona is None:
             problems = [("", _("This person was deleted since."))]
             row.persona, row.values, row.differences, row.persona_name = None, {}, [], ""
         elif row.action == Action.CREATE:
-            problems = _delete(row, persona, cause=cause)
+            problems = _why_it_stays(row, persona, is_used=persona.pk in used)
+            if not problems:
+                unused.append(persona)
+                row.persona = None
         else:
             problems = _change_back(row, persona, workspace, titles, cause=cause)
         row.state = State.KEPT if problems else State.UNDONE
         row.problems = [list(problem) for problem in problems]
+    erase_all(unused, cause=cause)
 
 
-def _delete(row: OperationRow, persona: Persona, *, cause: Cause) -> list[tuple[str, str]]:
+def _why_it_stays(row: OperationRow, persona: Persona, *, is_used: bool) -> list[tuple[str, str]]:
     if persona.version != (row.before or {}).get("version"):
         return [("", _("This person was edited since, so it is not deleted."))]
-    used = count_what_goes(persona, at_most=1)
-    if used.messages or used.topics:
+    if is_used:
         return [("", _("There are messages with this person by now, so it is not deleted."))]
-    erase(persona, cause=cause)
-    row.persona = None
     return []
 
 

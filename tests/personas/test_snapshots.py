@@ -9,6 +9,7 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.db.models import Model
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User, Workspace
 from messaging.models import Message, Recipient, Topic
@@ -78,43 +79,48 @@ def persona(workspace: Workspace, city: AttributeDefinition, token: Token, suppo
 def test_a_deleted_persona_comes_back_byte_for_byte_in_every_table(persona: Persona) -> None:
     before = every_row()
 
-    snapshot = json.loads(json.dumps(snapshots.take_all([persona])[persona.pk]))
+    persona_id = persona.pk
+    snapshot = json.loads(json.dumps(snapshots.take_all([persona])[persona_id]))
     persona.delete()
     assert every_row() != before
-    restored = snapshots.restore(snapshot)
+    restored = snapshots.restore_all({persona_id: snapshot})[persona_id]
 
     assert every_row() == before
     assert (restored.persona.name, restored.left_out) == ("Rina “R” 👩‍🦰 رينا", {})
 
 
-def test_snapshots_of_many_take_as_many_queries_as_that_of_one(
+def test_many_are_taken_and_restored_in_as_many_queries_as_one(
     workspace: Workspace, persona: Persona, django_assert_num_queries: Any
 ) -> None:
-    many = list(Persona.objects.all())
-    assert len(many) == 2
+    persona_id = persona.pk
     with django_assert_num_queries(30, exact=False):
-        taken = snapshots.take_all(many)
-
+        taken = snapshots.take_all(list(Persona.objects.all()))
+    assert len(taken) == 2
     before = every_row()
+    persona.delete()
+    with CaptureQueriesContext(connection) as of_one:
+        snapshots.restore_all({persona_id: taken[persona_id]})
     Persona.objects.all().delete()
-    for snapshot in reversed(taken.values()):
-        snapshots.restore(snapshot)
 
-    after = every_row(but=(DuplicatePair,))
-    assert after == {label: rows for label, rows in before.items() if label in after}
+    with CaptureQueriesContext(connection) as of_two:
+        snapshots.restore_all(taken)
+
+    assert every_row() == before
+    assert len(of_two) <= len(of_one) + 1  # one more pointer
 
 
 def test_a_persona_that_is_there_is_not_brought_back_over_itself(persona: Persona) -> None:
-    snapshot = snapshots.take_all([persona])[persona.pk]
+    taken = snapshots.take_all([persona])
+    Persona.objects.filter(pk=persona.pk).update(name="Rina H.")
 
-    with pytest.raises(snapshots.PersonaIsThere):
-        snapshots.restore(snapshot)
+    assert snapshots.restore_all(taken) == {}
+    assert Persona.objects.get(pk=persona.pk).name == "Rina H."
 
 
 def test_what_is_taken_or_gone_meanwhile_stays_away_and_the_rest_comes_back(
     workspace: Workspace, persona: Persona, city: AttributeDefinition
 ) -> None:
-    snapshot = snapshots.take_all([persona])[persona.pk]
+    persona_id, taken = persona.pk, snapshots.take_all([persona])
     persona.delete()
     add_persona(
         workspace=workspace, draft=PersonaDraft("New owner"), contacts=[ContactDraft("whatsapp", "+6281200000101")],
@@ -123,9 +129,10 @@ def test_what_is_taken_or_gone_meanwhile_stays_away_and_the_rest_comes_back(
     Message.objects.all().delete()
     AttributeDefinition.objects.filter(pk=city.pk).update(type="number")
 
-    restored = snapshots.restore(snapshot)
+    restored = snapshots.restore_all(taken)[persona_id]
 
-    assert restored.left_out == {"personas.Contact": 1, "messaging.Recipient": 1, "personas.AttributeValue": 1}
+    left_out = {label: len(ids) for label, ids in restored.left_out.items()}
+    assert left_out == {"personas.Contact": 1, "messaging.Recipient": 1, "personas.AttributeValue": 1}
     assert list(Contact.objects.filter(persona=restored.persona).values_list("normalized", flat=True)) == [
         "rina@example.org"
     ]

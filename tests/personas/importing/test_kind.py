@@ -5,10 +5,12 @@ from datetime import date
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User, Workspace
 from delivery.models import Event
-from messaging.models import Topic
+from messaging.models import Message, Recipient, Topic
 from personas.history import Cause
 from personas.matching import ContactDraft
 from personas.models import (
@@ -296,8 +298,9 @@ def test_undone_import_leaves_and_lists_what_was_changed_since(
 ) -> None:
     rina = add(workspace, "Rina", city="Bandung", points=7)
     file = workbook(
-        ["ID", "Name", "City", "Points"], [rina.pk, None, "Jakarta", 8], [None, "Edited"], [None, "Messaged"]
-    )
+        ["ID", "Name", "City", "Points"], [rina.pk, None, "Jakarta", 8], [None, "Edited"], [None, "Messaged"],
+        [None, "Wrote"], [None, "Got news"],
+    )  # fmt: skip
     operation = run(upload(file))
     edited, messaged = Persona.objects.get(name="Edited"), Persona.objects.get(name="Messaged")
     for persona, key in ((rina, "city"), (edited, "city")):
@@ -305,15 +308,41 @@ def test_undone_import_leaves_and_lists_what_was_changed_since(
             workspace=workspace, persona_id=persona.pk, draft=PersonaDraft(attributes={key: "Medan"}), cause=CAUSE
         )
     Topic.objects.create(workspace=workspace, type="persona", name="Hello", persona=messaged)
+    wrote, got_news = Persona.objects.get(name="Wrote"), Persona.objects.get(name="Got news")
+    news = Topic.objects.create(workspace=workspace, type="mass", name="News")
+    message = Message.objects.create(
+        workspace=workspace, topic=news, direction="incoming", sender_persona=wrote, text="Hi", created_at=AT
+    )
+    Recipient.objects.create(message=message, persona=got_news)
 
     operation = undone(operation, support_user)
 
+    messages = "There are messages with this person by now, so it is not deleted."
     assert known_of(rina) == {"name": "Rina", "city": "Medan", "points": "7"}
     assert {row.number: row.problems for row in OperationRow.objects.filter(operation=operation, state="kept")} == {
         2: [["City", "It is “Medan” by now, so it stays."]],
         3: [["", "This person was edited since, so it is not deleted."]],
-        4: [["", "There are messages with this person by now, so it is not deleted."]],
+        4: [["", messages]],
+        5: [["", messages]],
+        6: [["", messages]],
     }
+
+
+def test_undoing_an_import_takes_as_many_statements_for_many_as_for_few(
+    support_user: User, upload: Upload, run: Run
+) -> None:
+    few, many = (
+        run(upload(workbook(["Name", "Phone"], *([f"P{number}", f"+62812000{number:04}"] for number in numbers))))
+        for numbers in (range(2), range(10, 40))
+    )
+    with CaptureQueriesContext(connection) as of_few:
+        undone(few, support_user)
+
+    with CaptureQueriesContext(connection) as of_many:
+        undone(many, support_user)
+
+    assert not Persona.objects.exists()
+    assert len(of_many) == len(of_few)
 
 
 def test_file_is_gone_once_the_import_has_started(workspace: Workspace, support_user: User, upload: Upload) -> None:
