@@ -26,6 +26,7 @@ from raven_admin import dashboard
 from raven_admin.commands import Command
 from raven_admin.masking import mask_hidden_tokens
 from raven_admin.search import Group, find, summary
+from tokens.console import banner
 from tokens.console.listing import exact_page
 
 
@@ -115,6 +116,7 @@ class ConsoleSite(AdminSite):
             # Django's own sends a person without any workspace away before signing them out.
             path("logout/", self.logout, name="logout"),
             path("workspace/", self.admin_view(views.switch), name="switch_workspace"),
+            path("banner/dismiss/", self.admin_view(banner.dismiss), name="dismiss_banner"),
             path("search/", self.admin_view(self.search), name="search"),
             path("search/found/", self.admin_view(self.found), name="found"),
             path("profile/", self.admin_view(self.profile), name="profile"),
@@ -204,6 +206,8 @@ class ConsoleSite(AdminSite):
             "switchable_workspaces": workspaces if len(workspaces) > 1 else [],
             "role_label": self._role_label(request),
             "navigation": self._navigation(request),
+            # Asked when a page shows it, not by what only answers with a redirect.
+            "banner": partial(banner.banner_of, request),
         }
 
     def _navigation(self, request: HttpRequest) -> list[Section]:

@@ -32,6 +32,7 @@ from tokens.console.conflicts import conflicts_of
 from tokens.console.examples import EXAMPLE_USERNAME, self_command, send_command
 from tokens.console.figures import old_secret_use, summary_of
 from tokens.console.headers import sort_headers
+from tokens.console.notices import notices_of
 from tokens.console.once import new_nonce, use_nonce
 from tokens.console.tabs import TABS_OF_ROOMS_ABOVE, Tab, view_of
 from tokens.console.words import ability_label, changes_of, explanation, status_reason
@@ -350,6 +351,8 @@ class TokenAdmin(_ListAdmin):
         self, request: HttpRequest, template: str, token: Token, tab: str, *, status: int = 200, **context: Any
     ) -> TemplateResponse:
         shared = self._context(request, token, tab)
+        if tab == "details":
+            shared["notices"] = notices_of(token)
         if isinstance(form := context.get("form"), PermissionsForm):
             shared |= {"groups": _ability_groups(form), "templates": templates()}
         return self._page(request, template, status=status, **shared | context)

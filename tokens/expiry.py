@@ -1,7 +1,8 @@
 """Telling that a token ends: 30, 7 and 1 days before and at its end, each once, and never after it was rotated.
 
-All that tells of it follows from these moments: mails and callbacks (here), the banner (tokens.banner), the header of
-answers (tokens.gateway, from the first of them on) and the alarms of the calendar (tokens.calendar); docs/notices.md.
+All that tells of it follows from these moments: mails and callbacks (here), the banner (tokens.console.banner), the
+header of answers (tokens.gateway, from the first of them on) and the alarms of the calendar (tokens.calendar). See
+docs/notices.md.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,24 @@ TOLD_BEFORE = (0, 1, 7, 30)
 """Days; 0: it has ended."""
 TOLD_LATE = timedelta(days=1)
 """An end that is longer ago than this is not told any more."""
+FIRST_TOLD = timedelta(days=max(TOLD_BEFORE))
 _AT_ONCE = 500
+
+
+def moments_of(token: Token) -> list[tuple[int, datetime]]:
+    """The days before its end at which is told, each with its moment, the first of them first; none without an end.
+
+    Those that had passed when the end was decided are left out.
+    """
+    if token.expires_at is None:
+        return []
+    all_of_them = [(days, token.expires_at - timedelta(days=days)) for days in sorted(TOLD_BEFORE, reverse=True)]
+    return [(days, moment) for days, moment in all_of_them if moment > token.expiration_set_at]
+
+
+def last_moment(token: Token, *, at: datetime) -> datetime | None:
+    """The last of `moments_of` that has come."""
+    return max((moment for _days, moment in moments_of(token) if moment <= at), default=None)
 
 
 @task()

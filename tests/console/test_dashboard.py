@@ -127,7 +127,7 @@ def test_overview_takes_a_handful_of_queries_however_much_there_is(
         call(token, number, at=now, status=200)
     client = signed_in(admin_user)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(16):
         client.get(INDEX)
 
 

@@ -45,7 +45,7 @@ def test_readers_see_the_fields_but_cannot_type(viewer_client: Client, url: Url,
     details = viewer_client.get(url("change", token)).text
     permissions = viewer_client.get(url("permissions", token)).text
 
-    assert len(re.findall(r"<(?:input type=\"(?!hidden)|textarea)[^>]* disabled", details)) == 9
+    assert len(re.findall(r"<(?:input type=\"(?!hidden)|textarea)[^>]* disabled", details)) == 10
     assert len(re.findall(r"<input[^>]* disabled>", permissions)) == permissions.count('role="switch"') > 1
 
 
