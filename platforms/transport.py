@@ -26,6 +26,7 @@ from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 
+from platforms.addresses import Address, rule_against
 from raven_admin.errors import RavenError
 from raven_admin.masking import masked, masked_headers
 
@@ -135,7 +136,11 @@ def exchange(request: Request, *, deadline_s: float = DEADLINE_S) -> Exchange:
                 failure = Failure.TOO_LARGE
                 problem = _("The answer is longer than %(size)d KiB.") % {"size": MAX_ANSWER_BYTES // 1024}
             except InvalidIPAddress as refused:
-                failure, problem = Failure.ADDRESS, str(_refused(request.url, refused.args[0]))
+                address = refused.args[0]
+                rule = rule_against(address) or _("it is an address for special use.")
+                failure, problem = Failure.ADDRESS, str(_refused(request.url, address, rule))
+            except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError):
+                failure, problem = Failure.ADDRESS, str(AddressRefused(request.url, _no_address()))
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 failure = Failure.NO_ANSWER if watch.was_sent else Failure.NOT_SENT
                 problem = _problem(error, watch, deadline_s)
@@ -161,26 +166,36 @@ def check_address(url: str) -> None:
         parts = urlsplit(url)
         port = _port(parts)
     except ValueError:
-        raise AddressRefused(url, _("it is not an address, as https://api.example.org/.")) from None
+        raise AddressRefused(url, _no_address()) from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise AddressRefused(url, _("it must begin with https:// and a host."))
     if parts.username is not None or parts.password is not None:
         raise AddressRefused(parts.hostname, _("a user name or password in an address is sent and kept in the open."))
     if is_exception(url):
         return
-    try:
-        address = ipaddress.ip_address(parts.hostname)
-    except ValueError:
-        pass
-    else:
-        if not address.is_global:
-            raise _refused(url, address)
+    if (address := _literal(parts.hostname)) is not None and (rule := rule_against(address)) is not None:
+        raise _refused(url, address, rule)
     if parts.scheme == "http":
         raise AddressRefused(url, _("plain http shows the credential to everybody on the way; use https."))
     if port != _HTTPS_PORT and port < _LOWEST_FREE_PORT:
         raise AddressRefused(
             url, _("port %(port)d belongs to another service; 443 and those from 1024 on are open.") % {"port": port}
         )
+
+
+def exception_named(url: str) -> str:
+    """Says that `url` is one of the exceptions of the settings; empty when it is none."""
+    try:
+        is_one = is_exception(url)
+    except ValueError:
+        return ""
+    if not is_one:
+        return ""
+    return _("This address is inside this server's own network; ALLOWED_PRIVATE_ADDRESSES allows it by name.")
+
+
+def _no_address() -> str:
+    return _("it is not an address, as https://api.example.org/.")
 
 
 def is_exception(url: str) -> bool:
@@ -194,18 +209,18 @@ def _port(parts: SplitResult) -> int:
     return parts.port or (80 if parts.scheme == "http" else _HTTPS_PORT)
 
 
-def _refused(url: str, address: Any) -> AddressRefused:
-    """Names the rule by which `address` is refused."""
-    if address.is_loopback:
-        rule = _("it is this machine itself (loopback).")
-    elif address.is_link_local:
-        rule = _("it is a link-local address, as the metadata service of a cloud has.")
-    elif address.is_multicast:
-        rule = _("it is a multicast address.")
-    elif address.is_private:
-        rule = _("it is a private address, inside the own network.")
-    else:
-        rule = _("it is an address for special use.")
+def _literal(host: str) -> Address | None:
+    """The address that `host` is; None for a name, and for the shorter forms that only a look-up knows."""
+    host = host.rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761
+        return ipaddress.IPv4Address("127.0.0.1")
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _refused(url: str, address: Address, rule: str) -> AddressRefused:
     shown = urlsplit(url).netloc
     exception = _("Who runs this server can allow it in ALLOWED_PRIVATE_ADDRESSES.")
     return AddressRefused(f"{shown} ({address})" if str(address) not in shown else shown, f"{rule} {exception}")
@@ -312,7 +327,12 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
     ) -> Any:
         if is_exception(request.url or ""):
             return HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
-        return super().build_connection_pool_key_attributes(request, verify, cert)
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        # The library has looked the name up and will connect to this address; it does not know all our rules.
+        address = ipaddress.ip_address(host["host"].strip("[]"))
+        if rule_against(address) is not None:
+            raise InvalidIPAddress(address)
+        return host, pool
 
 
 _sessions = threading.local()

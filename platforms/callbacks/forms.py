@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from platforms.callbacks.services import MAX_URL, check_url
+from platforms.transport import exception_named
 from raven_admin.errors import RavenError
 from tokens.models import Callback, CallbackEvent
 from tokens.services import OVERLAPS
@@ -24,6 +25,10 @@ HELP: dict[str, str | Promise] = {
 }
 
 
+def _help(event: str, callback: Callback | None) -> str:
+    return " ".join(filter(None, [str(HELP[event]), exception_named(callback.url) if callback else ""]))
+
+
 class CallbacksForm(forms.Form):
     """An address for each event."""
 
@@ -32,7 +37,7 @@ class CallbacksForm(forms.Form):
         for event in CallbackEvent:
             callback = callbacks.get(event)
             self.fields[field_of(event)] = forms.CharField(
-                label=event.label, help_text=str(HELP[event]), required=False, max_length=MAX_URL,
+                label=event.label, help_text=_help(event, callback), required=False, max_length=MAX_URL,
                 initial=callback.url if callback else "", disabled=not may_write,
                 widget=forms.URLInput(
                     attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "https://"}

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from platforms.connections import MAX_RATE, MAX_SETTING, ConnectionDraft
 from platforms.contract import Platform
 from platforms.models import Connection
+from platforms.transport import exception_named
 from raven_admin.errors import RavenError
 
 _CARRIED = {
@@ -55,7 +56,8 @@ class ConnectionForm(forms.Form):
         super().__init__(data, initial=_initial(platform, connection))
         self.fields["carries"].choices = [(what, label) for what, label in _CARRIED.items() if what in platform.carries]  # type: ignore[attr-defined]
         self.fields["requests_per_minute"].help_text = str(platform.rate_help)
-        self.fields["base_url"].help_text = str(platform.url_help)
+        allowed = exception_named(connection.base_url) if connection is not None else ""
+        self.fields["base_url"].help_text = " ".join(filter(None, [str(platform.url_help), allowed]))
         if not platform.has_address:
             del self.fields["base_url"]
         self._prepare_credential()

@@ -122,6 +122,21 @@ def test_what_is_wrong_is_said_beside_its_field(client: Client, typed: dict[str,
     assert not Destination.objects.exists()
 
 
+def test_exception_of_the_settings_is_named_where_it_is_used(
+    client: Client, workspace: Workspace, settings: Any
+) -> None:
+    settings.ALLOWED_PRIVATE_ADDRESSES = ["127.0.0.1:8000"]
+    pages = {}
+    for url in ("http://127.0.0.1:8000/raven/xapi/v1", "https://raven.example.org"):
+        draft = ConnectionDraft("raven", url, url, "a-secret-of-raven", carries=frozenset({"personas"}))
+        connection = add_connection(workspace=workspace, draft=draft)
+        pages[url] = client.get(reverse(CHANGE, args=[connection.pk])).content.decode()
+
+    named = {url: "ALLOWED_PRIVATE_ADDRESSES allows it by name" in page for url, page in pages.items()}
+
+    assert named == {"http://127.0.0.1:8000/raven/xapi/v1": True, "https://raven.example.org": False}
+
+
 def test_empty_credential_keeps_the_stored_one(client: Client, connection: Connection) -> None:
     client.post(reverse(CHANGE, args=[connection.pk]), TYPED | {"credential": "", "name": "Renamed"})
 
