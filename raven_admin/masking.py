@@ -5,7 +5,7 @@ Of a token its public part is left, `rvn_4fK9aZ31bQxY_…`; whatever else is sec
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
 MASK = "•••"
@@ -13,6 +13,8 @@ _SHORTEST = 6
 """Hiding shorter strings would hide words."""
 # Errs on the safe side: anything that begins like a token (tokens.secrets), whole, cut short or mistyped.
 _TOKEN = re.compile(r"(rv[nt])_([0-9A-Za-z]{12})_[0-9A-Za-z_]{8,}", re.IGNORECASE)
+# A token's digest, as it goes to another server of ours (tokens.secrets).
+_DIGEST = re.compile(r"(hmac-sha256:)[0-9A-Fa-f]{8,}")
 _SIGNING_SECRET = re.compile(r"\b(whsec_)[\w+/=]{8,}")
 _SECRET_HEADER = re.compile(r"auth|cookie|token|secret|signature|api[-_]?key|password|credential", re.IGNORECASE)
 _NOT_SECRET = frozenset({"idempotency-key", "raven-token-expires"})
@@ -21,11 +23,11 @@ _UNICODE_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without `secrets`, and without anything that has the shape of a token or a signing secret."""
+    """`text` without `secrets`, and without anything that has the shape of a token, a digest or a signing secret."""
     # The longest first, because one may be a part of another.
     for secret in sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True):
         text = text.replace(secret, MASK)
-    return _SIGNING_SECRET.sub(rf"\1{MASK}", mask_hidden_tokens(text))
+    return _SIGNING_SECRET.sub(rf"\1{MASK}", mask_hidden(text))
 
 
 def masked_headers(headers: Mapping[str, str], secrets: Iterable[str] = ()) -> dict[str, str]:
@@ -41,8 +43,17 @@ def mask_tokens(text: str) -> str:
 
 def mask_hidden_tokens(text: str) -> str:
     """`text` as it is when no token stands in it however written; else with its escapes undone and tokens masked."""
+    return _mask_hidden(text, mask_tokens)
+
+
+def mask_hidden(text: str) -> str:
+    """As `mask_hidden_tokens`, and without digests of tokens."""
+    return _mask_hidden(text, lambda plain: _DIGEST.sub(rf"\1{MASK}", mask_tokens(plain)))
+
+
+def _mask_hidden(text: str, mask: Callable[[str], str]) -> str:
     plain = _reveal(text)
-    hidden = mask_tokens(plain)
+    hidden = mask(plain)
     return text if hidden == plain else hidden
 
 

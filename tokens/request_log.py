@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
-from raven_admin.masking import mask_hidden_tokens
+from raven_admin.masking import mask_hidden
 from raven_admin.statements import Statement
 
 MAX_BODY_CHARACTERS = 64 * 1024
@@ -97,4 +97,4 @@ def _body_text(body: bytes) -> str:
 
 def _masked(text: str) -> str:
     # PostgreSQL stores neither NUL nor half of a surrogate pair.
-    return mask_hidden_tokens(text).replace("\0", "␀").encode("utf-8", "replace").decode()
+    return mask_hidden(text).replace("\0", "␀").encode("utf-8", "replace").decode()

@@ -22,6 +22,11 @@ PUBLIC_ID_LENGTH = 12
 RANDOM_LENGTH = 43  # 62^43 > 2^256
 CHECKSUM_LENGTH = 6  # 62^6 > 2^32, the range of CRC-32
 
+DIGEST_SCHEME = "hmac-sha256:"
+"""A digest that leaves the server is written behind this, so that it is known for one wherever it is kept."""
+_FINGERPRINTED = b"Which pepper is this?"
+_FINGERPRINT_LENGTH = 16
+
 _EXACT = re.compile(
     rf"({LASTING}|{TEMPORARY})_([0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})_[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}"
 )
@@ -66,6 +71,18 @@ def parse_secret(text: str) -> Secret | None:
     if not _EXACT.fullmatch(text):
         return None
     return Secret(text) if checksum(text[:-CHECKSUM_LENGTH]) == text[-CHECKSUM_LENGTH:] else None
+
+
+def is_public_id(text: str) -> bool:
+    return re.fullmatch(rf"[0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}}", text) is not None
+
+
+def fingerprint(pepper: str) -> str:
+    """16 hex digits by which two servers find out that they hold the same pepper; no token has the text it is made of.
+
+    Whoever has it can try peppers out, which is hopeless with one that was drawn at random, as `settings` demands.
+    """
+    return hmac.new(pepper.encode(), _FINGERPRINTED, hashlib.sha256).hexdigest()[:_FINGERPRINT_LENGTH]
 
 
 def _random(length: int) -> str:

@@ -218,6 +218,24 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What a server knows of a token's secret: enough to tell it from all others, too little to use it."""
+
+    public_id: str
+    last_four: str
+    digest: str = field(repr=False)
+    pepper_number: int
+    kind: str = LASTING
+
+    @classmethod
+    def of(cls, secret: Secret) -> "Identity":
+        """Under the newest pepper."""
+        number = max(settings.TOKEN_PEPPERS)
+        digest = secret.digest(settings.TOKEN_PEPPERS[number])
+        return cls(secret.public_id, secret.last_four, digest, number, secret.kind)
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedToken:
     """A token and its secret, which exists only in this value: show it once, never store it."""
 
@@ -228,10 +246,25 @@ class IssuedToken:
 @transaction.atomic
 def issue_token(*, workspace: Workspace, configuration: Configuration, by: Actor) -> IssuedToken:
     """A new token exists. Raises the errors of `_checked`."""
-    configuration = _checked(configuration, workspace=workspace)
-    token, secret = _create(workspace=workspace, configuration=configuration, by=by)
-    _record(token, TokenEvent.Kind.ISSUED, by=by)
+    secret = new_secret()
+    token = add_token(workspace=workspace, identity=Identity.of(secret), configuration=configuration, by=by)
     return IssuedToken(token, secret)
+
+
+@transaction.atomic
+def add_token(
+    *,
+    workspace: Workspace,
+    identity: Identity,
+    configuration: Configuration,
+    by: Actor,
+    changes: Collection[FieldChange] = (),
+) -> Token:
+    """The token that `identity` tells of is one of the workspace. Raises the errors of `_checked`."""
+    configuration = _checked(configuration, workspace=workspace)
+    token = _create(workspace=workspace, identity=identity, configuration=configuration, by=by)
+    _record(token, TokenEvent.Kind.ISSUED, by=by, changes=changes)
+    return token
 
 
 @transaction.atomic
@@ -300,7 +333,8 @@ def rotate_token(*, token: Token, overlap: timedelta, by: Actor) -> IssuedToken:
         raise TokenIsRevoked
     if token.replaced_by is not None:
         raise TokenAlreadyRotated(name=token.replaced_by.name)
-    new, secret = _create(workspace=token.workspace, configuration=Configuration.of(token), by=by)
+    secret = new_secret()
+    new = _create(workspace=token.workspace, identity=Identity.of(secret), configuration=Configuration.of(token), by=by)
     now = timezone.now()
     ends_at = min(filter(None, [token.expires_at, now + overlap]))
     # A token that would end before it begins ends at once.
@@ -342,8 +376,9 @@ def derive_token(
     configuration = Configuration(
         name=f"{parent.name} (temporary)"[-100:], expires_at=ends_at, abilities=frozenset(abilities)
     )
-    token, secret = _create(
-        workspace=parent.workspace, configuration=configuration, by=COMMAND_LINE, kind=TEMPORARY,
+    secret = new_secret(TEMPORARY)
+    token = _create(
+        workspace=parent.workspace, identity=Identity.of(secret), configuration=configuration, by=COMMAND_LINE,
         parent=parent, bound_persona_id=bound_persona_id, bound_topic_id=bound_topic_id, created_at=at,
     )  # fmt: skip
     return IssuedToken(token, secret)
@@ -436,24 +471,22 @@ def _check_name(name: str) -> None:
 
 
 def _create(
-    *, workspace: Workspace, configuration: Configuration, by: Actor, kind: str = LASTING, **fields: Any
-) -> tuple[Token, Secret]:
-    secret = new_secret(kind)
-    pepper_number = max(settings.TOKEN_PEPPERS)
+    *, workspace: Workspace, identity: Identity, configuration: Configuration, by: Actor, **fields: Any
+) -> Token:
     token = Token(
         workspace=workspace,
-        kind=secret.kind,
-        public_id=secret.public_id,
-        last_four=secret.last_four,
-        digest=secret.digest(settings.TOKEN_PEPPERS[pepper_number]),
-        pepper_number=pepper_number,
+        kind=identity.kind,
+        public_id=identity.public_id,
+        last_four=identity.last_four,
+        digest=identity.digest,
+        pepper_number=identity.pepper_number,
         created_by=by.user,
         version=0,
         **fields,
     )
     _apply(token, configuration)
     _set_abilities(token, configuration.abilities)
-    return token, secret
+    return token
 
 
 def _apply(token: Token, configuration: Configuration) -> None:

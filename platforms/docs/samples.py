@@ -13,7 +13,7 @@ from tokens import idempotency
 _SAMPLES: dict[str, Any] = {
     "address": "203.0.113.7", "allowed": "POST", "contact_index": 0, "count": 1200, "country": "ID", "current": 4,
     "expected": 2, "expires_at": datetime(2026, 10, 31, 17, tzinfo=UTC), "field": "key",
-    "first": "Rina Hartono (persona 17)",
+    "fingerprint": "f89d03d99f0ce147", "first": "Rina Hartono (persona 17)",
     "first_index": 0, "given": 3, "in_language": " in the language id", "key": "customer_since",
     "kind": "persona", "known": "whatsapp, phone, email", "languages": "en, id", "length": 5120,
     "location_code": "JKT-1", "location_id": 3, "max_bytes": settings.MAX_BODY_BYTES,
@@ -33,6 +33,7 @@ _SAMPLES_OF_CODE: dict[str, dict[str, Any]] = {
     "ability_unknown": {"key": "message_sent", "known": "message_send, message_add, …"},
     "attribute_unknown": {"key": "town", "known": "customer_since, city"},
     "attribute_value_invalid": {"problem": "takes a date, as 2026-11-21."},
+    "token_id_invalid": {"token_id": "k3v9q2"},
     "token_name_invalid": {"problem": "has at most 100 characters."},
     "recipients_too_many": {"maximum": 1000},
     "database_unavailable": {"retry_after_s": 5},

@@ -22,10 +22,13 @@ from platforms.chative.server.mapping import uuid_of
 from platforms.docs.catalogue import DOCUMENTS
 from platforms.docs.document import Document
 from platforms.docs.openapi import document_of, operation_id, path_of, refusals_of
+from platforms.raven.server import wire
+from platforms.raven.server.examples import BODIES
 from raven_admin.errors import RavenError
 from tokens.endpoints import Endpoint
 from tokens.gateway import GatewayView
 from tokens.models import Token
+from tokens.secrets import DIGEST_SCHEME
 
 documents = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=lambda document: document.name)
 each_endpoint = pytest.mark.parametrize(
@@ -177,8 +180,9 @@ def prepared(workspace: Workspace, sender: User, token: Token) -> None:
         body="Dear {{1}}, your order {{2}} has left our house.",
     )
     Token.objects.create(
-        workspace=workspace, name="Checkout", kind="rvn", public_id="k3v9q2m7x4b6", last_four="8f2a", digest="0" * 64,
-        pepper_number=1, created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        workspace=workspace, name="Checkout", kind="rvn", public_id="k3v9q2m7x4b6", last_four="8f2a",
+        digest=BODIES[wire.TokenShare]["digest"].removeprefix(DIGEST_SCHEME), pepper_number=1,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     with connection.cursor() as cursor:  # PostgreSQL would give those ids again
         for statement in connection.ops.sequence_reset_sql(no_style(), [Persona, Topic, Location]):

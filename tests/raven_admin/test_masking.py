@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raven_admin.masking import MASK, mask_hidden_tokens, mask_tokens, masked, masked_headers
-from tokens.secrets import new_secret
+from tokens.secrets import DIGEST_SCHEME, new_secret
 
 
 def test_headers_that_carry_credentials_are_masked_and_others_stay() -> None:
@@ -71,6 +71,16 @@ def test_a_token_written_otherwise_is_masked_too(written: Callable[[str], str]) 
     secret = new_secret()
 
     assert mask_hidden_tokens(f"a {written(secret.value)}") == f"a rvn_{secret.public_id}_…"
+
+
+@pytest.mark.parametrize("written", [str, lambda d: d.replace(":", "%3A"), lambda d: d.replace(":", "\\u003a")])
+def test_a_digest_is_masked_with_the_tokens_however_written(written: Callable[[str], str]) -> None:
+    secret = new_secret()
+    digest = f"{DIGEST_SCHEME}{secret.digest('pepper')}"
+
+    left = masked(f"{written(digest)} of {secret.value}")
+
+    assert left == f"{DIGEST_SCHEME}{MASK} of rvn_{secret.public_id}_…"
 
 
 @pytest.mark.parametrize("text", ["100 % \\u0041", "ｆｕｌｌ", "rvn_", "", "😀 %F0%9F"])

@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokens.secrets import ALPHABET, TEMPORARY, new_secret, parse_secret
+from tokens.secrets import ALPHABET, TEMPORARY, fingerprint, new_secret, parse_secret
 
 
 def test_a_new_secret_has_the_designed_shape() -> None:
@@ -47,3 +47,9 @@ def test_repr_does_not_show_the_secret() -> None:
     secret = new_secret()
 
     assert secret.value[17:] not in repr(secret)
+
+
+def test_a_fingerprint_is_the_same_for_one_pepper_only_and_no_digest_begins_with_it() -> None:
+    assert re.fullmatch("[0-9a-f]{16}", fingerprint("pepper"))
+    assert fingerprint("pepper") == fingerprint("pepper") != fingerprint("salt")
+    assert not new_secret().digest("pepper").startswith(fingerprint("pepper"))

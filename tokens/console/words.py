@@ -43,6 +43,7 @@ _FIELD_LABELS: dict[str, Text] = {
     "replaces": _("Replaces"),
     "abilities": _("Abilities"),
     "signing_secret": _("Signing secret"),
+    "secret": _("Secret"),
     **{f"callback:{event}": format_lazy("{}: {}", _("Callback"), event.label) for event in CallbackEvent},
 }
 _EMPTY: dict[str, Text] = {

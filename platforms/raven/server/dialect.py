@@ -57,6 +57,7 @@ from tokens.services import (
     TokenIsTemporary,
     TokenNameInvalid,
 )
+from tokens.sharing import PepperNotHeld, TokenDigestDiffers, TokenIdTaken
 
 
 @dataclass(eq=False)
@@ -94,6 +95,9 @@ _STATUS_OF: dict[type[RavenError], int] = STATUS_OF | {
     TokenIsRevoked: 409,
     TokenAlreadyRotated: 409,
     TokenChangedMeanwhile: 409,
+    PepperNotHeld: 409,
+    TokenIdTaken: 409,
+    TokenDigestDiffers: 409,
     VersionConflict: 412,
     AbilityNotHeld: 403,
     ExpirationBeyondOwn: 403,
@@ -136,6 +140,8 @@ _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     ExpirationBeyondOwn: lambda _error: "expires_at",
     NetworksBeyondOwn: lambda _error: "source_networks",
     TokenNameInvalid: lambda _error: "name",
+    PepperNotHeld: lambda _error: "pepper",
+    TokenDigestDiffers: lambda _error: "digest",
     MomentOutOfRange: lambda error: error.field,
     NoticeAddressInvalid: lambda _error: "notice_address",
 }

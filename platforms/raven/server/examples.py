@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from platforms.raven.server import wire
+from tokens.secrets import DIGEST_SCHEME
 
 _MADE = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 _RECIPIENT = {
@@ -67,6 +68,14 @@ BODIES: dict[Any, dict[str, Any]] = {
         "notice_address": "shop-team@example.org",
     },
     wire.TokenSettings: {"name": "Checkout (live)", "expires_at": None},
+    wire.TokenShare: {
+        "digest": f"{DIGEST_SCHEME}5f1c2ab0de93484e77a86d0f3c1b92e5a4d8071c6be9f2354d10c87ab3e6f59d",
+        "pepper": "f89d03d99f0ce147",
+        "last_four": "8f2a",
+        "name": "Checkout",
+        "ability": ["message_send", "topic_add"],
+        "expires_at": "2027-06-30T17:00:00Z",
+    },
     wire.TokenRotate: {"overlap_seconds": 3600},
 }
 
@@ -155,6 +164,7 @@ NOTIFICATIONS = {
     "token_issue": "Token Issued Successfully",
     "token_read": "Token Read Successfully",
     "token_configure": "Token Configured Successfully",
+    "token_share": "Token Shared Successfully",
     "token_rotate": "Token Rotated Successfully",
     "token_revoke": "Token Revoked Successfully",
     "token_delete": "Token Deleted Successfully",

@@ -1,7 +1,7 @@
 """Tokens for programs: what I am, temporary ones, and managing all of a workspace.
 
-A token issues, configures and rotates only tokens that may no more than itself (`tokens.handing_on`). Revoking and
-deleting give nothing, so any may go.
+A token issues, shares, configures and rotates only tokens that may no more than itself (`tokens.handing_on`). Revoking
+and deleting give nothing, so any may go.
 """
 
 from dataclasses import replace
@@ -25,6 +25,7 @@ from tokens.endpoints import Answer, Call, Endpoint
 from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn, beginning_for, check_not_beyond
 from tokens.models import Token
 from tokens.refusals import TokenNotFound
+from tokens.secrets import DIGEST_SCHEME, is_public_id
 from tokens.services import (
     AbilityNotHeld,
     AbilityUnknown,
@@ -32,6 +33,7 @@ from tokens.services import (
     AnchorNotUsable,
     Configuration,
     ExpirationBeforeActivation,
+    Identity,
     LifetimeTooLong,
     MomentOutOfRange,
     NetworkInvalid,
@@ -51,12 +53,16 @@ from tokens.services import (
     revoke_token,
     rotate_token,
 )
+from tokens.sharing import PepperNotHeld, TokenDigestDiffers, TokenIdInvalid, TokenIdTaken, held_pepper, share_token
 
 _BEYOND: tuple[type[RavenError], ...] = (AbilityNotHeld, ExpirationBeyondOwn, NetworksBeyondOwn)
 _CONFIGURATION_REFUSALS: tuple[type[RavenError], ...] = (
     TokenNameMissing, TokenNameInvalid, MomentOutOfRange, ExpirationBeforeActivation, NetworkInvalid, RateOutOfRange,
     NoticeAddressInvalid, AbilityUnknown, *_BEYOND, AnchorNotUsable, PersonNotInWorkspace, UserNotFound,
 )  # fmt: skip
+
+
+_OF_IDENTITY = frozenset({"digest", "pepper", "last_four"})
 
 
 def token_self(call: Call) -> Answer:
@@ -117,6 +123,24 @@ def token_configure(call: Call, token_id: str, body: wire.TokenSettings) -> Answ
     return said(_data(token, call), "Token Configured Successfully", version=token.version)
 
 
+def token_share(call: Call, token_id: str, body: wire.TokenShare) -> Answer:
+    _check_lasting(call)
+    if not is_public_id(token_id):
+        raise TokenIdInvalid(token_id=token_id)
+    if known := _tokens(call).filter(public_id=token_id).first():
+        check_not_beyond(call.token, Configuration.of(known))
+    configuration = _configured(call, beginning_for(call.token), body)
+    identity = Identity(
+        public_id=token_id,
+        last_four=body.last_four,
+        digest=body.digest.removeprefix(DIGEST_SCHEME),
+        pepper_number=held_pepper(body.pepper),
+    )
+    share_token(workspace=workspace_of(call), identity=identity, configuration=configuration, by=_actor(call))
+    token = _token(call, token_id)
+    return said(_data(token, call), "Token Shared Successfully", version=token.version)
+
+
 def token_rotate(call: Call, token_id: str, body: wire.TokenRotate) -> Answer:
     _check_lasting(call)
     token = _token(call, token_id)
@@ -173,6 +197,14 @@ ENDPOINTS = (
         ),
     ),
     Endpoint(
+        "PUT", "token/<slug:token_id>", "token_write", token_share, "Share a token of another server",
+        body=wire.TokenShare, data=wire.TokenData,
+        refusals=(
+            TokenIdInvalid, PepperNotHeld, TokenIdTaken, TokenDigestDiffers, TokenIsRevoked, TokenIsTemporary,
+            *_CONFIGURATION_REFUSALS,
+        ),
+    ),
+    Endpoint(
         "DELETE", "token/<slug:token_id>", "token_write", token_delete, "Delete a token",
         if_match=True, refusals=(TokenNotFound, VersionConflict),
     ),
@@ -222,7 +254,7 @@ def _configured(call: Call, before: Configuration, body: wire.TokenSettings) -> 
     given: dict[str, Any] = {
         name: value.astimezone(UTC) if isinstance(value, datetime) else value
         for name, value in msgspec.structs.asdict(body).items()
-        if value is not UNSET
+        if value is not UNSET and name not in _OF_IDENTITY
     }
     if "ability" in given:
         given["abilities"] = frozenset(given.pop("ability"))

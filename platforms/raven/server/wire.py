@@ -20,6 +20,7 @@ from platforms.paging import CURSOR
 from platforms.schemas import PLAIN_LINE, VISIBLE, YEAR, one_of
 from tokens.abilities import ABILITIES
 from tokens.models import Status
+from tokens.secrets import DIGEST_SCHEME
 
 Text255 = Annotated[str, Meta(max_length=255)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -40,6 +41,7 @@ TokenStatusName = Annotated[str, one_of(Status.values)]
 Direction = Annotated[str, one_of(messaging.models.Message.Direction.values)]
 RecipientState = Annotated[str, one_of(messaging.models.Recipient.State.values)]
 TokenName = Annotated[str, Meta(min_length=1, max_length=100, extra_json_schema={"pattern": PLAIN_LINE})]
+TokenDigest = Annotated[str, Meta(pattern=rf"^{DIGEST_SCHEME}[0-9a-f]{{64}}$(?!\n)")]
 TimeZone = Annotated[str, Meta(max_length=64, extra_json_schema={"$ref": "#/components/schemas/TimeZone"})]
 Network = Annotated[str, Meta(extra_json_schema={"$ref": "#/components/schemas/Network"})]
 _MAIL_ADDRESS = r"^[A-Za-z0-9_+-]{1,60}(\.[A-Za-z0-9_+-]{1,60})*@([a-z0-9]{1,30}\.)+[a-z]{2,20}$"
@@ -203,6 +205,17 @@ class TokenIssue(TokenSettings, forbid_unknown_fields=True, kw_only=True):
     """A token needs a name. Left out, end and source networks are yours, and all else as the console begins a token."""
 
     name: TokenName
+
+
+class TokenShare(TokenIssue, forbid_unknown_fields=True, kw_only=True):
+    """`digest` is the HMAC-SHA-256 of the whole secret, `pepper` the fingerprint of the pepper it was made with.
+
+    What is left out is as with a token that is issued, whether the token is known here or not.
+    """
+
+    digest: TokenDigest
+    pepper: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")]
+    last_four: Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{4}$(?!\n)")]
 
 
 class TokenRotate(msgspec.Struct, forbid_unknown_fields=True):
