@@ -30,10 +30,11 @@ from platforms.people import Person, as_person, changed_fields, message_to, pers
 from platforms.plans import Ended, run
 from platforms.registry import PLATFORMS
 from platforms.targets import target_of
-from platforms.tokens import configuration_of
+from platforms.tokens import outgoing_token
 from platforms.transport import DEADLINE_S, Exchange, Request, exchange
 
-PERSONA, PERSONA_GONE, MESSAGE, TOKEN = "persona.changed", "persona.deleted", "message.sent", "token.configured"
+PERSONA, PERSONA_GONE, MESSAGE = "persona.changed", "persona.deleted", "message.sent"
+TOKEN, TOKEN_GONE = "token.configured", "token.revoked"
 
 
 class _NotAnswered(Exception):
@@ -119,20 +120,20 @@ class PlatformCarrier:
 
     def _route_tokens(self, _connection: Connection, occurrences: Sequence[Occurrence]) -> Iterator[DeliveryDraft]:
         for occurrence in occurrences:
-            configuration = configuration_of(occurrence.subject_id)
-            if configuration is not None:
-                values = dict(configuration.values)
-                if occurrence.kind == "token.deleted":
-                    values["is_on"] = False
-                yield DeliveryDraft(
-                    because_of=occurrence,
-                    lane=f"token:{occurrence.subject_id}",
-                    kind=TOKEN,
-                    payload=values,
-                    merge=Delivery.Merge.COMBINE,
-                    fields=list(values),
-                    token_id=occurrence.subject_id,
-                )
+            token = outgoing_token(occurrence.subject_id)
+            if token is None:
+                continue
+            # A token that was deleted here stays there, revoked, with all that it did there.
+            is_over = token.is_revoked or occurrence.kind == "token.deleted"
+            yield DeliveryDraft(
+                because_of=occurrence,
+                lane=f"token:{occurrence.subject_id}",
+                kind=TOKEN_GONE if is_over else TOKEN,
+                payload={"token": token.public_id} if is_over else token.values,
+                merge=Delivery.Merge.REPLACE if is_over else Delivery.Merge.COMBINE,
+                fields=[] if is_over else list(token.values),
+                token_id=occurrence.subject_id,
+            )
 
     # ------------------------------------------------------------------------------------ carrying it there
     def carry(self, parcel: Parcel) -> Outcome:
@@ -147,6 +148,9 @@ class PlatformCarrier:
             return self._delete(parcel, connection, job)
         if kind == MESSAGE:
             return self._send(parcel, connection, job)
+        if kind == TOKEN_GONE:
+            ended = self._run(self.platform.revoke(parcel.delivery.payload["token"], job), parcel, connection, job)
+            return ended.trouble or Delivered(ended.remote_id)
         return self._configure(parcel, connection, job)
 
     def is_repeatable(self, delivery: Delivery) -> bool:
@@ -234,11 +238,11 @@ class PlatformCarrier:
         return Delivered(ended.remote_id)
 
     def _configure(self, parcel: Parcel, connection: Connection, job: Job) -> Outcome:
-        configuration = configuration_of(parcel.delivery.token_id or 0)
-        if configuration is None:
+        token = outgoing_token(parcel.delivery.token_id or 0)
+        if token is None:
             return Refused("token_deleted", _("The token was deleted here before this was sent."))
-        plan = self.platform.configure(parcel.delivery.payload, configuration.public_id, job)
-        ended = self._run(plan, parcel, connection, job)
+        parcel.hide(token.proof.get("digest", ""))
+        ended = self._run(self.platform.configure(parcel.delivery.payload, token, job), parcel, connection, job)
         return ended.trouble or Delivered(ended.remote_id)
 
     def _run(self, plan: Plan, parcel: Parcel, connection: Connection, job: Job) -> Ended:

@@ -18,6 +18,7 @@ from delivery.backoff import parse_retry_after
 from delivery.carriers import Refused, Temporary, Unknown
 from platforms.happenings import Happening, Nothing
 from platforms.people import OutgoingMessage, Person
+from platforms.tokens import OutgoingToken
 from platforms.transport import Exchange, Failure, Request
 
 Text = str | Promise
@@ -179,7 +180,13 @@ class Platform:
         raise Undeliverable("not_taken", _("This platform takes no messages."))
         yield
 
-    def configure(self, values: Mapping[str, Any], public_id: str, job: Job) -> Plan:
+    def configure(self, values: Mapping[str, Any], token: OutgoingToken, job: Job) -> Plan:
+        """The token there has `values`; one that is not known there works there from now on."""
+        raise Undeliverable("not_taken", _("This platform takes no tokens."))
+        yield
+
+    def revoke(self, public_id: str, job: Job) -> Plan:
+        """The token works there no more."""
         raise Undeliverable("not_taken", _("This platform takes no tokens."))
         yield
 

@@ -1,21 +1,33 @@
-"""A token's configuration as it goes to another Raven server: all but its secret (docs/decisions/0008)."""
+"""A token as it goes to another Raven server: all but its secret (docs/decisions/0010)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from django.conf import settings
 
 from tokens.models import Token
+from tokens.secrets import DIGEST_SCHEME, fingerprint
+from tokens.services import Configuration
 
 
 @dataclass(frozen=True, slots=True)
-class TokenConfiguration:
+class OutgoingToken:
     public_id: str
-    values: dict[str, Any]
-    """As the body of Raven's `PATCH token/{id}`."""
+    values: Mapping[str, Any]
+    """How it is configured, as the body of Raven's `PATCH token/{id}`."""
+    proof: Mapping[str, str] = field(repr=False)
+    """What `PUT token/{id}` asks beside it, for a server that does not know it; {}: its pepper is held here no more."""
+    is_revoked: bool
+
+    @property
+    def pepper(self) -> str:
+        """The fingerprint of the pepper that its digest was made with."""
+        return self.proof.get("pepper", "")
 
 
-def configuration_of(token_id: int) -> TokenConfiguration | None:
+def outgoing_token(token_id: int) -> OutgoingToken | None:
     """None when the token is gone, or temporary: those end within the hour, where they were made."""
     token = (
         Token.objects.filter(pk=token_id, parent=None)
@@ -23,17 +35,36 @@ def configuration_of(token_id: int) -> TokenConfiguration | None:
         .prefetch_related("abilities")
         .first()
     )
-    if token is None:
-        return None
+    return None if token is None else as_outgoing(token, Configuration.of(token))
+
+
+def as_outgoing(token: Token, configuration: Configuration) -> OutgoingToken:
+    """`token` as it goes out when it is configured so."""
+    return OutgoingToken(token.public_id, _values(configuration), _proof(token), token.revoked_at is not None)
+
+
+def _values(configuration: Configuration) -> dict[str, Any]:
+    anchor, alias = configuration.topic_anchor, configuration.user_alias
     values = {
-        "name": token.name,
-        "ability": token.ability_keys,
-        "is_on": token.is_on and token.revoked_at is None,
-        "activates_at": token.activates_at,
-        "expires_at": token.expires_at,
-        "topic_anchor": token.topic_anchor.name if token.topic_anchor else None,
-        "user_alias": token.user_alias.username if token.user_alias else None,
-        "source_networks": token.source_networks,
-        "requests_per_minute": token.requests_per_minute,
+        "name": configuration.name,
+        "ability": sorted(configuration.abilities),
+        "is_on": configuration.is_on,
+        "activates_at": configuration.activates_at,
+        "expires_at": configuration.expires_at,
+        "topic_anchor": anchor.name if anchor else None,
+        "user_alias": alias.username if alias else None,
+        "source_networks": list(configuration.source_networks),
+        "requests_per_minute": configuration.requests_per_minute,
     }
-    return TokenConfiguration(token.public_id, msgspec.to_builtins(values))
+    return dict(msgspec.to_builtins(values))
+
+
+def _proof(token: Token) -> dict[str, str]:
+    pepper = settings.TOKEN_PEPPERS.get(token.pepper_number)
+    if pepper is None:
+        return {}
+    return {
+        "digest": f"{DIGEST_SCHEME}{token.digest}",
+        "pepper": fingerprint(pepper),
+        "last_four": token.last_four,
+    }

@@ -31,6 +31,7 @@ KINDS: dict[str, Text] = {
     "persona.deleted": _("Deletion of a person"),
     "message.sent": _("Message"),
     "token.configured": _("Configuration of a token"),
+    "token.revoked": _("Revocation of a token"),
     "event.conversation.created": _("Callback: new conversation"),
     "event.message.received": _("Callback: new message"),
     "event.message.status": _("Callback: message report"),

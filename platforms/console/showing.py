@@ -154,6 +154,8 @@ def _is_label(field: str) -> bool:
 
 
 def _fields_of_token(delivery: Delivery) -> list[tuple[str, str]]:
+    if delivery.kind == "token.revoked":
+        return [(gettext("Revocation"), "")]
     if len(delivery.fields) >= len(_FIELDS_OF_TOKENS):
         return [(gettext("The whole configuration"), "")]
     return [(str(_FIELDS_OF_TOKENS.get(field, field)), f"id_{field}") for field in delivery.fields]

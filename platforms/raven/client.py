@@ -26,6 +26,7 @@ from platforms.contract import (
     Unreached,
 )
 from platforms.people import Address, OutgoingMessage, Person
+from platforms.tokens import OutgoingToken
 from platforms.transport import Exchange
 
 PAGE_SIZE = 200
@@ -34,6 +35,15 @@ _NEEDED = {
     "personas": ("persona_read", "persona_add", "persona_update", "attribute_update", "contact_add"),
     "messages": ("message_send", "topic_add"),
     "tokens": ("token_write",),
+}
+
+
+_CONFLICTS = {
+    "token_id_taken": gettext_lazy("That server knows this token already, in another workspace. It can't be in two."),
+    "token_digest_differs": gettext_lazy(
+        "That server knows a token of this id with another secret. Delete that one there, or generate a new one here."
+    ),
+    "token_is_revoked": gettext_lazy("That token was revoked there, which can't be undone. Generate a new one."),
 }
 
 
@@ -60,7 +70,10 @@ class Raven(Platform):
     limits = (
         gettext_lazy("A contact can be added there and not taken away."),
         gettext_lazy("Attributes must be defined there under the same keys."),
-        gettext_lazy("Of a token, the configuration goes to a token that is known there; the secret never travels."),
+        gettext_lazy(
+            "A token works there too when both servers have the same TOKEN_PEPPERS; its secret never travels. "
+            "Its callbacks and its caretaker stay here, and temporary tokens too."
+        ),
     )
     honours_idempotency_key = True
     has_many_contacts = True
@@ -144,14 +157,29 @@ class Raven(Platform):
         sent = yield PlannedCall("send", "POST", "message:send", body)
         return str(sent.value["data"])
 
-    def configure(self, values: Mapping[str, Any], public_id: str, job: Job) -> Plan:
-        path = f"token/{quote(public_id)}"
-        known = yield PlannedCall("find", "GET", path, bears=frozenset({404}))
-        if known.status == 404:
-            reason = _("There is no token %(id)s on that server. Bring it there first: its secret does not travel.")
-            raise Undeliverable("token_unknown_there", reason % {"id": public_id})
-        yield PlannedCall("configure", "PATCH", path, dict(values))
-        return public_id
+    def configure(self, values: Mapping[str, Any], token: OutgoingToken, job: Job) -> Plan:
+        """By its digest; where the pepper of that is not held, a token that is known there by its id is configured."""
+        path = f"token/{quote(token.public_id)}"
+        if token.proof:
+            body = {**token.proof, **values}
+            shared = yield PlannedCall("share", "PUT", path, body, bears=frozenset({409}))
+            if shared.status != 409:
+                return token.public_id
+            if (code := shared.value["code"]) != "pepper_not_held":
+                raise _conflict(code, shared)
+        configured = yield PlannedCall("configure", "PATCH", path, dict(values), bears=frozenset({404, 409}))
+        if configured.status == 404 and configured.value["code"] == "token_not_found":
+            raise _unshareable(token)
+        if configured.status in {404, 409}:
+            raise _conflict(configured.value["code"], configured)
+        return token.public_id
+
+    def revoke(self, public_id: str, job: Job) -> Plan:
+        path = f"token/{quote(public_id)}:revoke"
+        revoked = yield PlannedCall("revoke", "POST", path, bears=frozenset({404}))
+        if revoked.status == 404 and revoked.value["code"] != "token_not_found":
+            raise Undeliverable.because_of(revoked)
+        return "" if revoked.status == 404 else public_id
 
     def listing(self, job: Job, *, after: str) -> Plan:
         query = {"limit": PAGE_SIZE} | ({"cursor": after} if after else {})
@@ -200,8 +228,8 @@ class Raven(Platform):
         return {"Authorization": f"Bearer {target.credential}"}
 
     def trouble(self, call: PlannedCall, done: Exchange) -> Trouble | None:
-        if done.status == 409 and _code(done) == "idempotency_key_in_flight":
-            return Temporary("in_flight", _("The same call is still under way there."))
+        if done.status == 409 and _code(done) in {"idempotency_key_in_flight", "changed_meanwhile"}:
+            return Temporary("in_flight", _("The same is still under way there."))
         return super().trouble(call, done)
 
     def is_gone(self, done: Exchange) -> bool:
@@ -213,6 +241,23 @@ class Raven(Platform):
 
     def expires_at(self, headers: Mapping[str, str]) -> str:
         return headers.get("raven-token-expires", "")
+
+
+def _conflict(code: str, answer: Answer) -> Undeliverable:
+    reason = _CONFLICTS.get(code)
+    return Undeliverable(code, str(reason)) if reason else Undeliverable.because_of(answer)
+
+
+def _unshareable(token: OutgoingToken) -> Undeliverable:
+    """What to do about a token that is not known there and can't be made known."""
+    if token.pepper:
+        reason = _(
+            "That server does not hold the pepper %(pepper)s, so this token can't work there. "
+            "Set the same TOKEN_PEPPERS on both servers, restart them, then retry."
+        )
+        return Undeliverable("pepper_not_held", reason % {"pepper": token.pepper})
+    reason = _("This server holds the pepper of this token no more, so it works nowhere. Generate a new one.")
+    return Undeliverable("pepper_retired", reason)
 
 
 def _contact(address: Address) -> dict[str, str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,11 +28,18 @@ def shipped_server(
 ) -> Iterator[str]:
     """The address of the web server that we ship, on the tests' database; Django's own test server drops headers whose
     names contain an underscore. A test that uses it needs `transactional_db`, or the server sees nothing of it."""
+    with running_server(project, tmp_path_factory.mktemp("server"), DATABASE_URL=_database_url()) as url:
+        yield url
+
+
+@contextmanager
+def running_server(project: Path, folder: Path, **environment: str) -> Iterator[str]:
+    """The address of a web server of ours, a process of its own in this environment; its log is in `folder`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     arguments = ["--interface", "wsgi", "--port", str(port), "--blocking-threads", "2", "raven_admin.wsgi:application"]
-    environment = os.environ | {"DEBUG": "1", "DATABASE_URL": _database_url(), "PORT": str(port)}
-    log_file = tmp_path_factory.mktemp("server") / "server.log"
+    environment = os.environ | {"DEBUG": "1", "PORT": str(port)} | environment
+    log_file = folder / "server.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
             [Path(sys.executable).parent / "granian", *arguments], cwd=project, env=environment, stdout=log, stderr=log

@@ -6,19 +6,14 @@ from typing import Any
 import pytest
 
 from accounts.models import User, Workspace
-from delivery.carriers import Occurrence, Refused
+from delivery.carriers import Refused
 from delivery.models import Delivery
-from delivery.outbox import TOKENS, announce
 from personas.matching import ContactDraft
 from personas.services import PersonaDraft, delete_persona, update_persona
 from platforms.carrying import sends_to
 from platforms.connections import ConnectionDraft, add_connection, switch_connection
-from platforms.contract import Job, Target
 from platforms.models import Connection, Link
-from platforms.plans import run, send_plainly
-from platforms.registry import platform_of
-from tests.platforms.connecting import BY_TEST, Remote, add_rina, carry, connect, send_to, waiting
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tests.platforms.connecting import BY_TEST, add_rina, carry, send_to, waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -127,34 +122,3 @@ def test_message_is_posted_once_for_its_recipient(connecting: Any, support_user:
     send_to(bevatel, "Hello", sender=support_user, to=ContactDraft("whatsapp", "+6281200000101"))
 
     assert [d.destination_id for d in Delivery.objects.filter(kind="message.sent")] == [bevatel.destination_id]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_configuration_of_a_token_unknown_there_is_refused_because_no_secret_travels(
-    workspace: Workspace, remote: Remote, server: str
-) -> None:
-    connect(workspace, remote, server, "raven", carries=frozenset({"tokens"}))
-    token = issue_token(workspace=workspace, configuration=Configuration(name="Shop"), by=COMMAND_LINE).token
-    configured = Occurrence(workspace_id=workspace.pk, kind="token.configured", subject_id=token.pk, at=BY_TEST.at)
-
-    outcome, _parcel = carry(announce([configured], to=TOKENS)[-1])
-
-    assert isinstance(outcome, Refused)
-    assert outcome.code == "token_unknown_there"
-
-
-@pytest.mark.django_db(transaction=True)
-def test_configuration_arrives_at_the_token_that_is_known_there(remote: Remote, server: str) -> None:
-    """The plan by itself: on one server no two workspaces have a token of the same public id."""
-    there = issue_token(workspace=remote.workspace, configuration=Configuration(name="Old"), by=COMMAND_LINE).token
-    values = {"name": "Shop", "ability": ["message_send"], "is_on": False, "requests_per_minute": 7}
-    raven, job = platform_of("raven"), Job(Target(f"{server}/raven/xapi/v1", remote.secret))
-
-    ended = run(
-        raven.configure(values, there.public_id, job), platform=raven, job=job, idempotency_key="x", send=send_plainly
-    )
-
-    there.refresh_from_db()
-    assert ended.trouble is None
-    assert (there.name, there.is_on, there.requests_per_minute) == ("Shop", False, 7)
-    assert there.abilities.count() == 1
