@@ -83,8 +83,10 @@ class Gateway:
 
     def token(self, public_id: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.jakarta}"}
-        answer = requests.get(f"{self.url}/token/{public_id}", headers=headers, timeout=30)
-        return answer.json()["data"] or answer.json()
+        known: dict[str, Any] = requests.get(f"{self.url}/token/{public_id}", headers=headers, timeout=30).json()[
+            "data"
+        ]
+        return known
 
 
 @pytest.fixture(scope="module")
