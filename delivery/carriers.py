@@ -136,6 +136,10 @@ def carrier_of(destination: Destination) -> Carrier:
     return _carriers[destination.kind]
 
 
+class NotAnswered(Exception):
+    """Leaves a `Parcel.call` without an answer; its text, a sentence for people, is kept as the call's problem."""
+
+
 class Call:
     """A call under way: say what was answered."""
 
@@ -198,6 +202,9 @@ class Parcel:
         happened_at = timezone.now()
         try:
             yield call
+        except NotAnswered as reason:
+            problem = str(reason)
+            raise
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
             raise

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from delivery.carriers import (
     Delivered,
     DeliveryDraft,
+    NotAnswered,
     Occurrence,
     Outcome,
     Parcel,
@@ -35,13 +36,6 @@ from platforms.transport import DEADLINE_S, Exchange, Request, exchange
 
 PERSONA, PERSONA_GONE, MESSAGE = "persona.changed", "persona.deleted", "message.sent"
 TOKEN, TOKEN_GONE = "token.configured", "token.revoked"
-
-
-class _NotAnswered(Exception):
-    """Tells the parcel why there is no answer; its text is kept with the call."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class PlatformCarrier:
@@ -275,9 +269,9 @@ def exchange_in(parcel: Parcel, call: PlannedCall, request: Request, *, deadline
         ) as kept:
             done = exchange(request, deadline_s=deadline_s)
             if done.status is None or done.failure is not None:
-                raise _NotAnswered(done.problem)
+                raise NotAnswered(done.problem)
             kept.answered(status=done.status, headers=done.headers, body=done.body)
-    except _NotAnswered:
+    except NotAnswered:
         pass
     return done
 

@@ -291,7 +291,7 @@ def unanswered(done: Exchange, *, is_repeatable: bool) -> Trouble:
         return Temporary("not_sent", done.problem)
     if is_repeatable:
         return Temporary("no_answer", done.problem)
-    return Unknown("no_answer", _("%(problem)s Whether it arrived can't be known.") % {"problem": done.problem})
+    return Unknown("no_answer", done.problem)
 
 
 def by_status(done: Exchange, *, said: str, wait: timedelta | None = None) -> Refused | Temporary:

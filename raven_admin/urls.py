@@ -1,7 +1,7 @@
 """Every address of the server: the console for people, the dialects for programs."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from platforms.views import receive
@@ -9,7 +9,7 @@ from platforms.views import receive
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("console/", admin.site.urls),
-    path("in/<str:secret>/", receive, name="incoming"),
+    re_path(r"^in/(?P<secret>[\w-]+)/?$", receive, name="incoming"),
     path("docs/", include("platforms.docs.urls")),
     path("raven/xapi/v1/", include("platforms.raven.server.endpoints")),
     path("chative/v1.0/", include("platforms.chative.server.endpoints")),

@@ -120,12 +120,13 @@ class Bevatel(Platform):
         steps, target = job.steps, job.target
         if message.template is not None:
             return (yield from self._send_template(message, target))
-        # A contact there has one number: another one of the person's is a contact of its own.
+        # A contact there has one number, and the message goes to that: who is not linked is looked for by the number
+        # alone, since a contact with their e-mail may have another one; and a second number is a contact of its own.
         first = message.person.first(*_TYPES["phone_number"])
         is_their_number = first is not None and first.key == message.to.key
         contact = steps.get("contact") or (job.remote_id if is_their_number else "")
         if not contact:
-            of_number = message.person if is_their_number else replace(message.person, addresses=(message.to,))
+            of_number = replace(message.person, addresses=(message.to,))
             contact, _new = yield from self._find_or_create(of_number, job)
         steps["contact"] = contact
         if "conversation" not in steps:

@@ -98,7 +98,7 @@ def meaning(error: Exception) -> Refused | Temporary | Unknown:
     if isinstance(error, (smtplib.SMTPConnectError, ConnectionRefusedError)):
         return Temporary("not_sent", _("The mail server can't be reached."))
     if isinstance(error, (smtplib.SMTPServerDisconnected, TimeoutError)):
-        return Unknown("no_answer", _("The mail server broke off. Whether it took the mail can't be known."))
+        return Unknown("no_answer", _("The mail server broke off before it said whether it took the mail."))
     return Temporary("not_sent", _("The mail could not be handed over: %(error)s") % {"error": error})
 
 

@@ -92,6 +92,11 @@ def test_call_is_stored_and_answered_before_anything_follows(address: str) -> No
     assert not Message.objects.exists()
 
 
+def test_address_works_without_the_slash_too(address: str) -> None:
+    for written in (address.rstrip("/"), f"{address.rstrip('/')}/"):
+        assert post(written, payload("message_created__incoming")).status_code == 200
+
+
 def test_call_that_comes_twice_is_followed_once(address: str) -> None:
     for _time in range(3):
         assert post(address, payload("message_created__incoming")).status_code == 200

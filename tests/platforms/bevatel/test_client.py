@@ -149,6 +149,24 @@ def test_message_takes_contact_session_conversation_and_message(
     assert set(parcel.steps) == {"contact", "source", "conversation"}
 
 
+def test_message_does_not_go_to_a_contact_with_the_persons_mail_and_another_number(
+    connection: Connection, workspace: Workspace, remote: Remote, support_user: User
+) -> None:
+    add_rina(workspace)
+    mail, other = ContactDraft("email", "rina@example.org"), ContactDraft("whatsapp", "+6281200000777")
+    theirs = add_persona(
+        workspace=remote.workspace, draft=PersonaDraft(name="Hers"), contacts=[mail, other], cause=BY_TEST
+    )
+    delivery = send_to(connection, "Your order is ready.", sender=support_user, to=WHATSAPP)
+
+    outcome, _parcel = carry(delivery)
+
+    assert isinstance(outcome, Delivered)
+    sent = Message.objects.get(workspace=remote.workspace)
+    assert sent.topic.persona_id != theirs.pk
+    assert sent.recipients.values_list("contact__normalized", flat=True).get() == "+6281200000101"
+
+
 def test_message_to_a_second_number_goes_to_a_contact_with_that_number(
     connection: Connection, workspace: Workspace, remote: Remote, support_user: User
 ) -> None:
@@ -159,9 +177,9 @@ def test_message_to_a_second_number_goes_to_a_contact_with_that_number(
 
     outcome, _parcel = carry(send_to(connection, "To the second number.", sender=support_user, to=second))
 
-    got = Message.objects.get(topic__workspace=remote.workspace).recipients.get()
+    got = Message.objects.get(topic__workspace=remote.workspace).recipients
     assert isinstance(outcome, Delivered)
-    assert got.contact.normalized == "+6281200000199"
+    assert got.values_list("contact__normalized", flat=True).get() == "+6281200000199"
 
 
 def test_second_message_stands_in_the_running_conversation(
