@@ -11,7 +11,7 @@ COMPILE := .tools/bin/uv pip compile --quiet --python-version 3.11 --no-python-d
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help run test check bench bench-sending bench-lists benchmark screenshots lock clean
+.PHONY: help run test check bench bench-sending bench-lists benchmark screenshots messages lock clean
 .DEFAULT_GOAL := help
 
 help: ## List what can be done
@@ -45,6 +45,9 @@ bench-sending: .venv/.dev ## Measure the outbox beside a bare loop of calls (ARG
 
 benchmark: .venv/.dev ## Measure the gateway beside an empty view of the framework (ARGS="--seconds 1": sooner)
 	@$(CHECK)/python -m benchmarks.gateway $(ARGS)
+
+messages: .venv/.dev ## Bring locale/ up to date with the texts of the sources (ARGS=--missing: list what is untranslated)
+	@$(CHECK)/python -m scripts.messages $(ARGS)
 
 lock: .tools/bin/uv ## Write requirements/ anew from pyproject.toml (ARGS=--upgrade: with the newest versions)
 	$(COMPILE) $(ARGS) -o requirements/run.txt

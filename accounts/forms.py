@@ -9,6 +9,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.utils.translation import gettext_lazy as _
 
+from accounts.language import languages
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 
@@ -105,12 +106,16 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = User
-        fields = ["first_name", "last_name", "email", "time_zone"]
+        fields = ["first_name", "last_name", "email", "language", "time_zone"]
 
     def __init__(self, *args: Any, workspace_zone: str = "UTC", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         own = _("The workspace's own (%(zone)s)") % {"zone": workspace_zone}
         self.fields["time_zone"].widget = forms.Select(choices=[("", own), *_zones()])
+        self.fields["language"] = forms.ChoiceField(
+            label=_("Language"), choices=[("", _("As the browser asks")), *languages()], required=False,
+            help_text=_("Of every page, and of mails that this server sends to you."),
+        )  # fmt: skip
         self.fields["time_zone"].help_text = _("Times on every page are shown in this zone.")
         self.fields["first_name"].widget.attrs["autocomplete"] = "given-name"
         self.fields["last_name"].widget.attrs["autocomplete"] = "family-name"

@@ -39,6 +39,9 @@ class User(AbstractUser):
         _("time zone"), max_length=64, blank=True, validators=[validate_time_zone],
         help_text=_("Empty: the workspace's own."),
     )  # fmt: skip
+    language = models.CharField(
+        _("language"), max_length=10, blank=True, help_text=_("Empty: the one that the browser asks for.")
+    )
 
     class Meta(AbstractUser.Meta):
         constraints = [

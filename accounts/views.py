@@ -6,11 +6,14 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils import translation
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.access import current_workspace, switch_workspace
 from accounts.forms import ProfileForm
+from accounts.language import choose_language, is_spoken
 from accounts.models import User, Workspace
 
 
@@ -25,16 +28,31 @@ def switch(request: HttpRequest) -> HttpResponse:
     return redirect("admin:index")
 
 
+@require_POST
+def switch_language(request: HttpRequest) -> HttpResponse:
+    """Pages speak the chosen language from now on, before signing in as well; 404 for one that they don't."""
+    chosen, back = request.POST.get("language", ""), request.POST.get("next", "")
+    if not is_spoken(chosen):
+        raise Http404("no such language")
+    is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+    response = redirect(back if is_ours else "admin:index")
+    choose_language(request, response, chosen)
+    return response
+
+
 def profile(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """The person changes their own name, e-mail address and time zone."""
+    """The person changes their own name, e-mail address, language and time zone."""
     user = cast(User, request.user)
     workspace = current_workspace(request)
     zone = workspace.time_zone if workspace else "UTC"
     form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk), workspace_zone=zone)
     if request.method == "POST" and form.is_valid():
         form.save()
-        messages.success(request, _("Your profile is saved."))
-        return redirect("admin:profile")
+        with translation.override(form.cleaned_data["language"] or translation.get_language()):
+            messages.success(request, _("Your profile is saved."))
+        response = redirect("admin:profile")
+        choose_language(request, response, form.cleaned_data["language"])
+        return response
     return TemplateResponse(request, "accounts/profile.html", {**context, "title": _("Your profile"), "form": form})
 
 

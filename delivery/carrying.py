@@ -8,6 +8,7 @@ from time import monotonic, sleep
 import msgspec
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import log_context
 from delivery import breaker
@@ -78,7 +79,7 @@ class Carrying:
         try:
             outcome = self.carrier.carry(parcel)
         except LeaseLost:
-            outcome = Temporary("lease_lost", "Another worker has taken this over.")
+            outcome = Temporary("lease_lost", _("Another worker has taken this over."))
         except Exception as error:  # a carrier's own fault: recorded, and the other deliveries go on
             log.exception("The carrier of %s failed at delivery %s.", self.claim.destination.kind, delivery.pk)
             outcome = _of_a_fault(error, parcel)
@@ -138,5 +139,5 @@ def _named(delivery: Delivery) -> dict[str, str | int | None]:
 
 
 def _of_a_fault(error: Exception, parcel: Parcel) -> Outcome:
-    reason = f"Raven Admin could not carry it: {type(error).__name__}. Its log has the details."
+    reason = _("Raven Admin could not carry it: %(error)s. Its log has the details.") % {"error": type(error).__name__}
     return Unknown("fault", reason) if parcel.is_in_doubt else Temporary("fault", reason)

@@ -14,6 +14,7 @@ from uuid import uuid4
 import msgspec
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from delivery import books, breaker, bucket
 from delivery.carriers import carrier_of
@@ -145,7 +146,7 @@ def take_over_expired(*, now: datetime) -> int:
             new, delivery.settled_at = State.CANCELLED, now
         elif in_doubt:
             delivery.code = "worker_lost"
-            delivery.problem = "The worker ended while this was being sent, before the answer was stored."
+            delivery.problem = _("The worker ended while this was being sent, before the answer was stored.")
             delivery.settled_at = now
         books.note_move(tally, delivery.destination_id, State.SENDING, new)
         delivery.state, delivery.lease, delivery.leased_until, delivery.calling_at = new, "", None, None

@@ -14,9 +14,10 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext_noop
 from django_tasks import task
 
+from accounts.language import as_stored
 from delivery import books
 from delivery.carriers import Delivered, Parcel, Refused, carrier_of
 from delivery.following import tell
@@ -122,7 +123,8 @@ def check(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
     if delivery.state != State.UNKNOWN:
         raise MoveNotAllowed(state=str(delivery.get_state_display()).lower())
     parcel = Parcel(delivery, delivery.destination)
-    answer = carrier_of(delivery.destination).check(parcel)
+    with as_stored():
+        answer = carrier_of(delivery.destination).check(parcel)
     Attempt.objects.bulk_create(parcel.calls)
     if answer is None:
         raise CheckNotPossible(name=delivery.destination.name)
@@ -420,4 +422,4 @@ def _move(deliveries: Sequence[Delivery], to: State, intervention: Intervention,
         batch_size=100,
     )  # fmt: skip
     books.enter(tally)
-    tell((delivery, to, gettext("It was cancelled here.")) for delivery in deliveries)
+    tell((delivery, to, gettext_noop("It was cancelled here.")) for delivery in deliveries)

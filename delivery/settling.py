@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from delivery import books, breaker
 from delivery.backoff import backoff
@@ -111,7 +112,9 @@ def _row(result: Result, pause: timedelta, forgotten: str | None, *, now: dateti
         attempts = delivery.attempt_count + 1
         is_old = attempts >= GIVE_UP_ATTEMPTS and now - delivery.created_at > GIVE_UP_AFTER
         if is_old and not pause and outcome.again_after is None:
-            reason = f"Given up after {attempts} attempts. The last one: {reason}"[:500]
+            reason = (
+                _("Given up after %(count)d attempts. The last one: %(reason)s") % {"count": attempts, "reason": reason}
+            )[:500]
             return _Row(State.REFUSED, delivery.due_at, code, reason, delivery.remote_id)
         own = outcome.again_after if outcome.again_after is not None else pause or backoff(attempts)
         wait = max(own, outcome.retry_after or timedelta(0))

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
 from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, WorkspaceModelForm
+from accounts.language import grouped
 from accounts.roles import Action
 from delivery.models import Destination
 from messaging.console import RetentionPage
@@ -77,7 +78,7 @@ class MessageChangeList(WorkspaceChangeList):
 
 @admin.register(Message)
 class MessageAdmin(RetentionPage):
-    list_display = ("excerpt", "topic_name", "sender_name", "recipients", "state", "created_at")
+    list_display = ("excerpt", "topic_name", "sender", "recipients", "state", "created_at")
     list_display_links = ("excerpt",)
     list_filter = ("direction", "topic__type")
     list_select_related = ("topic",)
@@ -101,6 +102,10 @@ class MessageAdmin(RetentionPage):
         url = reverse("admin:messaging_topic_change", args=[message.topic_id])
         return format_html('<a href="{}">{}</a>', url, Truncator(message.topic.name).chars(60))
 
+    @admin.display(description=_("sent as"))
+    def sender(self, message: Message) -> str:
+        return message.sent_as
+
     @admin.display(description=_("recipients"))
     def recipients(self, message: Any) -> int:
         return sum(message.count_by_state.values())
@@ -115,7 +120,7 @@ class MessageAdmin(RetentionPage):
         if not counts:
             return "–"
         shown = next(state for state in _STATE_PILLS if state in counts)  # what needs somebody comes first
-        text = f"{shown.label} × {counts[shown]:,}" if len(counts) > 1 else shown.label
+        text = f"{shown.label} × {grouped(counts[shown])}" if len(counts) > 1 else shown.label
         return format_html('<span class="pill pill--{}">{}</span>', _STATE_PILLS[shown], text)
 
     def render_change_form(

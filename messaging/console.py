@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may
 from accounts.console import WorkspaceModelAdmin
+from accounts.language import grouped
 from accounts.models import Workspace
 from accounts.roles import Action
 from delivery.models import ScheduledTask
@@ -86,4 +87,4 @@ def _older(workspace: Workspace, days: int | None) -> str | Any:
     if days is None:
         return ""
     count = count_older(workspace=workspace, before=timezone.now() - timedelta(days=days))
-    return "" if not count else f"{count:,}{'+' if count >= COUNTED_AT_MOST else ''}"
+    return "" if not count else f"{grouped(count)}{'+' if count >= COUNTED_AT_MOST else ''}"

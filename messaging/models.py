@@ -3,10 +3,14 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Workspace, validate_time_zone
 from personas.models import Contact, Persona
+
+DELETED_SENDER = gettext_noop("Deleted persona")
+"""What stands for the sender of a message whose sender was deleted."""
 
 
 class TopicType(models.TextChoices):
@@ -109,6 +113,11 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return self.text[:60]
+
+    @property
+    def sent_as(self) -> str:
+        """The sender's name as a page shows it; of somebody who was deleted, that they were."""
+        return gettext(DELETED_SENDER) if self.sender_name == DELETED_SENDER else self.sender_name
 
 
 class Recipient(models.Model):

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.utils.translation import gettext
 
-from messaging.models import Message, Recipient, Topic
+from messaging.models import DELETED_SENDER, Message, Recipient, Topic
 from personas.models import Persona
 
 _PAGE = 500
@@ -35,9 +34,7 @@ class PersonaConversations:
         return dict(messages.values_list("topic__persona").annotate(Count("pk")))
 
     def forget_senders(self, personas: Sequence[Persona]) -> None:
-        Message.objects.filter(sender_persona__in=personas).update(
-            sender_persona=None, sender_name=gettext("Deleted persona")
-        )
+        Message.objects.filter(sender_persona__in=personas).update(sender_persona=None, sender_name=DELETED_SENDER)
 
     def remember_senders(self, personas: Sequence[Persona]) -> None:
         names = Persona.objects.filter(pk=OuterRef("sender_persona")).values("name")

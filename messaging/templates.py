@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from django.utils.translation import gettext as _
+
 from messaging.models import Template
 from raven_admin.errors import RavenError
 
@@ -67,7 +69,9 @@ def find_template(*, workspace_id: int, name: str, language: str) -> Template:
     named = Template.objects.filter(workspace=workspace_id, name=name)
     found = list(named.filter(language=language) if language else named[:20])
     if not found:
-        raise TemplateNotFound(name=name, in_language=f" in the language {language}" if language else "")
+        raise TemplateNotFound(
+            name=name, in_language=_(" in the language %(language)s") % {"language": language} if language else ""
+        )
     if len(found) > 1:
         raise TemplateAmbiguous(name=name, languages=", ".join(template.language for template in found))
     return found[0]

@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 MAX_LENGTH = 1000
 _DIGITS = 30
 _ISO_8601 = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[T ])", re.ASCII)
@@ -23,29 +25,31 @@ def parse_value(type: str, given: Any) -> str:
     if given is None or (isinstance(given, str) and not given.strip()):
         return ""
     if isinstance(given, (dict, list)):
-        raise ValueError("takes a single value, not a list or an object.")
+        raise ValueError(_("takes a single value, not a list or an object."))
     return {"text": _text, "number": _number, "date": _date, "boolean": _boolean}[type](given)
 
 
 def _text(given: Any) -> str:
     if not isinstance(given, str):
-        raise ValueError("takes text.")
+        raise ValueError(_("takes text."))
     if len(given) > MAX_LENGTH:
-        raise ValueError(f"takes at most {MAX_LENGTH} characters.")
+        raise ValueError(_("takes at most %(limit)d characters.") % {"limit": MAX_LENGTH})
     return given
 
 
 def _number(given: Any) -> str:
     if isinstance(given, bool):
-        raise ValueError("takes a number.")
+        raise ValueError(_("takes a number."))
     try:
         number = Decimal(str(given).strip())
     except InvalidOperation:
-        raise ValueError("takes a number, as 12.5.") from None
+        raise ValueError(_("takes a number, as 12.5.")) from None
     # Asked of the number as it is: arithmetic would round it to 28 digits first, or overflow.
     digits_before, places = number.adjusted() + 1, number.as_tuple().exponent
     if not number.is_finite() or (number and (digits_before > _DIGITS or places < -_DIGITS)):  # type: ignore[operator]
-        raise ValueError(f"takes a number of at most {_DIGITS} digits before and after the point.")
+        raise ValueError(
+            _("takes a number of at most %(limit)d digits before and after the point.") % {"limit": _DIGITS}
+        )
     if not number:
         return "0"  # 0e999999 too
     text = f"{number:f}"
@@ -58,7 +62,7 @@ def _date(given: Any) -> str:
             raise ValueError
         return _day(given.strip()).isoformat()
     except (ValueError, OverflowError):  # the latter: the calendar's first or last day, of another zone
-        raise ValueError("takes a date, as 2026-11-21.") from None
+        raise ValueError(_("takes a date, as 2026-11-21.")) from None
 
 
 def _day(text: str) -> date:
@@ -75,7 +79,7 @@ def _boolean(given: Any) -> str:
         return "true"
     if text in _FALSE:
         return "false"
-    raise ValueError("takes true or false.")
+    raise ValueError(_("takes true or false."))
 
 
 def json_value(type: str, stored: str) -> str | int | float | bool:

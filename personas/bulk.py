@@ -12,7 +12,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from accounts.language import as_stored, grouped
 from accounts.models import User, Workspace
 from accounts.roles import Action
 from personas.attributes import parse_value
@@ -46,7 +48,6 @@ MESSAGES_AT_MOST = 1_000
 COPIES_KEPT = timedelta(days=7)
 _ERASED_AT_ONCE = 500
 RowAction, RowState = OperationRow.Action, OperationRow.State
-_DELETED_SINCE = [["", "This person was deleted since."]]
 
 
 @dataclass(eq=False)
@@ -104,7 +105,8 @@ def begin_setting(
     except ValueError as problem:
         raise AttributeValueInvalid(key=definition.label, problem=str(problem)) from None
     what = {"label": definition.label, "value": stored[:60]}
-    title = _("Set %(label)s to %(value)s") % what if stored else _("Clear %(label)s") % what
+    with as_stored():
+        title = _("Set %(label)s to %(value)s") % what if stored else _("Clear %(label)s") % what
     plan = chosen.as_plan() | {"definition": definition.pk, "value": stored}
     return begin_operation(workspace=workspace, kind=Operation.Kind.SET_ATTRIBUTE, title=title, plan=plan, by=by, at=at)
 
@@ -112,13 +114,19 @@ def begin_setting(
 def begin_deleting(*, workspace: Workspace, chosen: Chosen, by: User, at: datetime) -> Operation:
     """Who would be deleted is being looked up."""
     return begin_operation(
-        workspace=workspace, kind=Operation.Kind.DELETE, title=_("Delete people"), plan=chosen.as_plan(), by=by, at=at
+        workspace=workspace,
+        kind=Operation.Kind.DELETE,
+        title=gettext_noop("Delete people"),
+        plan=chosen.as_plan(),
+        by=by,
+        at=at,
     )
 
 
 def begin_merging(*, workspace: Workspace, reason: DuplicatePair.Reason, by: User, at: datetime) -> Operation:
     """The open pairs that were found for `reason` are being looked up."""
-    title = _("Merge duplicates: %(reason)s") % {"reason": reason.label}
+    with as_stored():
+        title = _("Merge duplicates: %(reason)s") % {"reason": reason.label}
     return begin_operation(
         workspace=workspace, kind=Operation.Kind.MERGE, title=title, plan={"reason": reason.value}, by=by, at=at
     )
@@ -156,7 +164,7 @@ class SetAttributeKind:
                 row.state = RowState.DONE
                 row.differences = [[f"attribute:{definition.key}", old.get(row.persona_id, ""), new]]
             else:
-                row.state, row.problems = RowState.REFUSED, _DELETED_SINCE
+                row.state, row.problems = RowState.REFUSED, _deleted_since()
         write_values(definition, {pk: (old.get(pk, ""), new) for pk in there if old.get(pk, "") != new}, cause=cause)
 
     def undo(self, operation: Operation, rows: Sequence[OperationRow], *, cause: Cause) -> None:
@@ -166,7 +174,7 @@ class SetAttributeKind:
         for row in rows:
             row.state = RowState.KEPT
             if row.persona_id is None or row.persona_id not in there:
-                row.problems = _DELETED_SINCE
+                row.problems = _deleted_since()
                 continue
             _field, old, new = row.differences[0]
             if now.get(row.persona_id, "") != new:
@@ -215,7 +223,11 @@ class DeleteKind:
             elif row.persona_id in there:
                 row.state, row.problems = RowState.REFUSED, _too_many_messages()
             else:
-                row.state, row.problems, row.persona = RowState.REFUSED, _DELETED_SINCE, None
+                row.state, row.problems, row.persona = (
+                    RowState.REFUSED,
+                    _deleted_since(),
+                    None,
+                )
 
     def undo(self, operation: Operation, rows: Sequence[OperationRow], *, cause: Cause) -> None:
         restored = restore_all({row.values["persona"]: row.before or {} for row in rows})
@@ -280,7 +292,7 @@ class MergeKind:
             merge = Merge.objects.filter(pk=made).select_related("workspace").first()
             try:
                 if merge is None:
-                    row.state, row.problems = RowState.KEPT, _DELETED_SINCE
+                    row.state, row.problems = RowState.KEPT, _deleted_since()
                 else:
                     with transaction.atomic():
                         undo_merge(merge=merge, cause=cause)
@@ -368,7 +380,7 @@ def _merge_row(operation: Operation, number: int, pair: DuplicatePair) -> Operat
 
 def _too_many_messages() -> list[list[str]]:
     text = _("There are more than %(count)s messages with this person. Delete them on their own page.")
-    return [["", text % {"count": f"{MESSAGES_AT_MOST:,}"}]]
+    return [["", text % {"count": grouped(MESSAGES_AT_MOST)}]]
 
 
 def _definition(operation: Operation) -> AttributeDefinition:
@@ -395,3 +407,7 @@ def _fits(definition: AttributeDefinition, value: str) -> bool:
         return parse_value(definition.type, value) == value
     except ValueError:
         return False
+
+
+def _deleted_since() -> list[list[str]]:
+    return [["", _("This person was deleted since.")]]

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 import phonenumbers
+from django.utils.translation import gettext as _
 
 from raven_admin.errors import RavenError
 
@@ -31,16 +32,16 @@ def normalise(type: str, key: str, *, country: str) -> str:
     e-mail and handles, the trimmed text otherwise. Raises ContactKeyInvalid with a reason a person understands."""
     text = unicodedata.normalize("NFKC", key).strip()
     if not text:
-        raise ContactKeyInvalid(key=key, reason="it is empty.")
+        raise ContactKeyInvalid(key=key, reason=_("it is empty."))
     if len(text) > MAX_KEY_LENGTH:
         raise _too_long(key)
     if any(unicodedata.category(character) == "Cc" for character in text):
-        raise ContactKeyInvalid(key=key, reason="it contains a control character.")
+        raise ContactKeyInvalid(key=key, reason=_("it contains a control character."))
     if type in _PHONE_TYPES:
         return _phone(text, key=key, country=country)
     if type == "email":
         if not _EMAIL.fullmatch(text):
-            raise ContactKeyInvalid(key=key, reason="write an e-mail address as name@example.org.")
+            raise ContactKeyInvalid(key=key, reason=_("write an e-mail address as name@example.org."))
         text = text.lower()
     elif type in _HANDLE_TYPES:
         text = text.removeprefix("@").casefold() or text
@@ -50,7 +51,9 @@ def normalise(type: str, key: str, *, country: str) -> str:
 
 
 def _too_long(key: str) -> ContactKeyInvalid:
-    return ContactKeyInvalid(key=f"{key[:20]}…", reason=f"it is longer than {MAX_KEY_LENGTH} characters.")
+    return ContactKeyInvalid(
+        key=f"{key[:20]}…", reason=_("it is longer than %(limit)d characters.") % {"limit": MAX_KEY_LENGTH}
+    )
 
 
 @lru_cache(maxsize=10_000)  # reading a number takes longer than finding its contact; most are written to again
@@ -59,20 +62,22 @@ def _phone(text: str, *, key: str, country: str) -> str:
         number = _dialled_abroad(text) or phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         raise ContactKeyInvalid(
-            key=key, reason="write a phone number with its country code, as +6285174314159."
+            key=key, reason=_("write a phone number with its country code, as +6285174314159.")
         ) from None
     if number.extension:
-        raise ContactKeyInvalid(key=key, reason="a number with an extension can't get messages.")
+        raise ContactKeyInvalid(key=key, reason=_("a number with an extension can't get messages."))
     possible = phonenumbers.is_possible_number_with_reason(number)
     if possible == phonenumbers.ValidationResult.IS_POSSIBLE:
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     reasons = {
-        phonenumbers.ValidationResult.TOO_SHORT: "the number is too short for its country.",
-        phonenumbers.ValidationResult.TOO_LONG: "the number is too long for its country.",
-        phonenumbers.ValidationResult.INVALID_COUNTRY_CODE: "its country code does not exist.",
-        phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "its area code is missing.",
+        phonenumbers.ValidationResult.TOO_SHORT: _("the number is too short for its country."),
+        phonenumbers.ValidationResult.TOO_LONG: _("the number is too long for its country."),
+        phonenumbers.ValidationResult.INVALID_COUNTRY_CODE: _("its country code does not exist."),
+        phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: _("its area code is missing."),
     }
-    raise ContactKeyInvalid(key=key, reason=reasons.get(possible, "no number of that length exists in its country."))
+    raise ContactKeyInvalid(
+        key=key, reason=reasons.get(possible) or _("no number of that length exists in its country.")
+    )
 
 
 def _dialled_abroad(text: str) -> phonenumbers.PhoneNumber | None:

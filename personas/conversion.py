@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from django.utils.translation import gettext as _
 
+from accounts.language import as_stored
 from accounts.models import User
 from accounts.roles import Action
 from personas.attributes import convert
@@ -52,9 +53,10 @@ def begin_conversion(*, definition: AttributeDefinition, type: AttributeType, by
     """Every value of the attribute is being looked at; nothing is changed before somebody says so. Raises SameType."""
     if definition.type == type:
         raise SameType
-    title = _("Change %(label)s from %(old)s to %(new)s") % {
-        "label": definition.label, "old": AttributeType(definition.type).label, "new": type.label,
-    }  # fmt: skip
+    with as_stored():
+        title = _("Change %(label)s from %(old)s to %(new)s") % {
+            "label": definition.label, "old": AttributeType(definition.type).label, "new": type.label,
+        }  # fmt: skip
     plan = {"definition": definition.pk, "old_type": definition.type, "new_type": type.value, "after": 0, "fits": 0}
     return begin_operation(
         workspace=definition.workspace, kind=Operation.Kind.CONVERT, title=title, plan=plan, by=by, at=at

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
 from personas.history import Cause, record_changes
@@ -68,11 +69,13 @@ def suggest_key(label: str) -> str:
 def check_key(key: str, *, workspace: Workspace) -> None:
     """Raises AttributeKeyInvalid unless a new attribute of `workspace` may have this key."""
     if not _KEY.fullmatch(key):
-        raise AttributeKeyInvalid(key, "begin with a letter, and write letters without accents, digits, _ and - only.")
+        raise AttributeKeyInvalid(
+            key, _("begin with a letter, and write letters without accents, digits, _ and - only.")
+        )
     if key.lower() in RESERVED_KEYS:
-        raise AttributeKeyInvalid(key, "every persona has that already.")
+        raise AttributeKeyInvalid(key, _("every persona has that already."))
     if AttributeDefinition.objects.filter(workspace=workspace, key__iexact=key).exists():
-        raise AttributeKeyInvalid(key, "there is already an attribute with this key.")
+        raise AttributeKeyInvalid(key, _("there is already an attribute with this key."))
 
 
 @transaction.atomic

@@ -21,6 +21,7 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
 
+from accounts.language import retold
 from accounts.models import User, Workspace
 from personas.attributes import parse_value
 from personas.importing.cells import Address, typed_contacts
@@ -63,7 +64,7 @@ def refused_response(*, operation: Operation, viewer: User) -> StreamingHttpResp
     columns = [problem, *(c for c in columns_of(operation.workspace) if c.key in present and c.is_read), row_number]
     facts = [
         *_facts(operation.workspace, viewer),
-        (_("From the file"), operation.title),
+        (_("From the file"), retold(operation.title)),
         (_("To do"), _("Correct what the column Problem names, and upload this file. That column is not read.")),
         *_how_to_upload(),
     ]
@@ -165,7 +166,9 @@ def _attribute_cell(type: str, stored: str) -> Value:
 
 
 def _refused_row(row: OperationRow, columns: Sequence[Column]) -> Row:
-    problem = "\n".join(f"{title}: {sentence}" if title else sentence for title, sentence in row.problems)
+    problem = "\n".join(
+        f"{title}: {retold(sentence)}" if title else retold(sentence) for title, sentence in row.problems
+    )
     known: Mapping[str, Value] = {**row.values, "row": row.number, "problem": problem}
     return tuple(known.get(column.key) for column in columns)
 

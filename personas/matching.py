@@ -7,6 +7,7 @@ from typing import ClassVar
 import msgspec
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause, Change, record_changes
@@ -130,7 +131,9 @@ def keys_of_people(people: Sequence[RecipientDraft], *, country: str) -> list[li
             except ContactKeyInvalid as error:
                 raise RecipientContactInvalid(index, at, str(error)) from None
             if key in keys[index]:
-                raise RecipientContactInvalid(index, at, f"“{contact.key}” stands in this recipient twice.")
+                raise RecipientContactInvalid(
+                    index, at, _("“%(key)s” stands in this recipient twice.") % {"key": contact.key}
+                )
             keys[index].append(key)
     return keys
 

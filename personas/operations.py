@@ -16,8 +16,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 from django_tasks import task
 
+from accounts.language import retold
 from accounts.models import User, Workspace
 from accounts.roles import Action
 from personas.history import Cause
@@ -199,7 +201,7 @@ def count_of(
 def _locked(operation_id: int, *states: Operation.State) -> Operation:
     operation = Operation.objects.select_for_update().get(pk=operation_id)
     if operation.state not in states:
-        raise OperationMoved(operation.title, operation.get_state_display().lower())
+        raise OperationMoved(retold(operation.title), operation.get_state_display().lower())
     return operation
 
 
@@ -239,7 +241,10 @@ def wake_abandoned() -> None:
     now = timezone.now()
     for operation in Operation.objects.filter(state__in=AT_WORK, leased_until__lt=now).order_by("leased_until")[:100]:
         if operation.stalls >= MAX_STALLS:
-            _fail(operation, f"It stopped {MAX_STALLS} times at the same place. The server’s log says why.")
+            _fail(
+                operation,
+                _("It stopped %(count)d times at the same place. The server’s log says why.") % {"count": MAX_STALLS},
+            )
             continue
         with transaction.atomic():
             abandoned = Operation.objects.filter(pk=operation.pk, leased_until=operation.leased_until)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
 from personas.attributes import parse_value
@@ -32,7 +33,7 @@ class PersonaNotFound(RavenError):
     def __str__(self) -> str:
         if self.merged_into is None:
             return super().__str__()
-        return f"{super().__str__()} It was merged into persona {self.merged_into}."
+        return f"{super().__str__()} " + _("It was merged into persona %(id)d.") % {"id": self.merged_into}
 
 
 @dataclass(eq=False)
@@ -270,7 +271,7 @@ def _apply_attributes(persona: Persona, values: Mapping[str, Any]) -> list[Chang
     for key, given in values.items():
         definition = defined.get(key)
         if definition is None:
-            raise AttributeUnknown(key=key, known=", ".join(defined) or "none yet")
+            raise AttributeUnknown(key=key, known=", ".join(defined) or _("none yet"))
         try:
             new = parse_value(definition.type, given)
         except ValueError as error:
@@ -342,14 +343,16 @@ def _change_contact(contact: Contact, draft: ContactDraft, *, index: int, countr
 
 def _taken(owner: Contact, draft: ContactDraft, *, index: int, contact: Contact) -> ContactTaken | ContactRefused:
     if owner.persona_id == contact.persona_id:
-        problem = f"“{draft.key}” is here twice."
+        problem = _("“%(key)s” is here twice.") % {"key": draft.key}
         return ContactRefused(index, problem, type=draft.type, contact_id=contact.pk)
     return ContactTaken(index, draft.type, draft.key, owner.persona_id, owner.persona.name, contact.pk)
 
 
 def _normalised(draft: ContactDraft, *, index: int, country: str, contact_id: int | None = None) -> str:
     if draft.type not in ContactType.values:
-        problem = f"“{draft.type}” is no type of contact. The types are: {', '.join(ContactType.values)}."
+        problem = _("“%(type)s” is no type of contact. The types are: %(known)s.") % {
+            "type": draft.type, "known": ", ".join(ContactType.values)
+        }  # fmt: skip
         raise ContactRefused(index, problem, "type", draft.type, contact_id)
     try:
         return normalise(draft.type, draft.key, country=country)
@@ -361,7 +364,7 @@ def _add_contacts(persona: Persona, drafts: Sequence[ContactDraft], *, country: 
     """Adds the contacts that the persona does not have yet; one that it has is no error."""
     changes: list[Change] = []
     if len(drafts) > MAX_CONTACTS:
-        raise ContactRefused(MAX_CONTACTS, f"at most {MAX_CONTACTS} contacts at a time.")
+        raise ContactRefused(MAX_CONTACTS, _("at most %(limit)d contacts at a time.") % {"limit": MAX_CONTACTS})
     for index, draft in enumerate(drafts):
         normalized = _normalised(draft, index=index, country=country)
         key = {"workspace_id": persona.workspace_id, "type": draft.type, "normalized": normalized}
@@ -377,5 +380,6 @@ def _add_contacts(persona: Persona, drafts: Sequence[ContactDraft], *, country: 
         if owner is not None and owner.persona_id != persona.pk:
             raise ContactTaken(index, draft.type, draft.key, owner.persona_id, owner.persona.name)
     if changes and Contact.objects.filter(persona=persona).count() > MAX_CONTACTS:
-        raise ContactRefused(len(drafts) - 1, f"a persona has at most {MAX_CONTACTS} contacts.")
+        problem = _("a persona has at most %(limit)d contacts.") % {"limit": MAX_CONTACTS}
+        raise ContactRefused(len(drafts) - 1, problem)
     return changes

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.language import as_stored
 from accounts.models import Workspace
 from delivery.interventions import remove_destination
 from delivery.models import Delivery, Destination
@@ -159,7 +160,8 @@ def try_connection(*, connection: Connection) -> TryOut:
     Not to be called within a transaction: it waits for the platform. Raises SecretUnreadable.
     """
     platform, job = platform_of(connection.platform), Job(target_of(connection))
-    tried = TryOut(*platform.try_out(job)) if isinstance(platform, Email) else _probe(platform, job, connection)
+    with as_stored():
+        tried = TryOut(*platform.try_out(job)) if isinstance(platform, Email) else _probe(platform, job, connection)
     problem = tried.trouble.reason if tried.trouble else " ".join(tried.advice)
     connection.tested_at, connection.test_problem = timezone.now(), problem[:500]
     connection.save(update_fields=["tested_at", "test_problem"])

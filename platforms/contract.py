@@ -309,7 +309,7 @@ def by_status(done: Exchange, *, said: str, wait: timedelta | None = None) -> Re
 
 
 def _quoted(said: str) -> str:
-    return f" {_('It says')}: “{said[:300]}”" if said else ""
+    return " " + _("It says: “%(text)s”") % {"text": said[:300]} if said else ""
 
 
 def _reason(status: int) -> str:

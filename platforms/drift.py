@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 import msgspec
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from accounts.language import as_stored
 from accounts.models import Workspace
 from delivery import outbox
 from delivery.carriers import Occurrence, Temporary, carrier_of
@@ -118,12 +120,15 @@ def compare(*, connection: Connection, persona_id: int, at: datetime) -> Compari
     open_deliveries = Delivery.objects.filter(destination=connection.destination_id, lane=f"persona:{persona_id}")
     is_on_its_way = open_deliveries.filter(state__in=[State.WAITING, State.SENDING]).exists()
     job = Job(target_of(connection), link.remote_id)
-    ended = run(platform.read(job), platform=platform, job=job, idempotency_key="", send=send_plainly)
+    with as_stored():
+        ended = run(platform.read(job), platform=platform, job=job, idempotency_key="", send=send_plainly)
     there, trouble = None, ended.trouble
     is_gone = trouble is not None and ended.last is not None and ended.last.status in {404, 410}
     if trouble is None and ended.last is not None:
         there = _fields_in(platform, ended.last, person)
-        trouble = Temporary("nonsense", _("Its answer is not the documented JSON.")) if there is None else None
+        trouble = (
+            Temporary("nonsense", gettext_noop("Its answer is not the documented JSON.")) if there is None else None
+        )
     found = Comparison(
         connection, persona, link, [],
         trouble=None if is_gone else trouble, is_gone=is_gone, is_on_its_way=is_on_its_way,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
+from accounts.language import retold
 from platforms.models import Connection
 
 EXPIRES_SOON = timedelta(days=30)
@@ -30,16 +31,16 @@ def health_of(connection: Connection, *, at: datetime) -> Health:
         destination.last_delivered_at is None or destination.last_problem_at > destination.last_delivered_at
     )
     if has_failed and destination.resumes_at is not None and destination.resumes_at > at:
-        return Health("bad", _("Paused"), destination.last_problem)
+        return Health("bad", _("Paused"), retold(destination.last_problem))
     if has_failed:
-        return Health("warn", _("Last call failed"), destination.last_problem)
+        return Health("warn", _("Last call failed"), retold(destination.last_problem))
     if ends_at is not None and ends_at <= at + EXPIRES_SOON:
         return Health("warn", _("Credential ends soon"))
     if connection.test_problem and (
         destination.last_delivered_at is None
         or (connection.tested_at is not None and connection.tested_at > destination.last_delivered_at)
     ):
-        return Health("warn", _("Test failed"), connection.test_problem)
+        return Health("warn", _("Test failed"), retold(connection.test_problem))
     if destination.last_delivered_at is not None:
         return Health("good", _("Working"))
     if connection.tested_at is not None:

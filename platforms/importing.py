@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from django.utils.translation import gettext as _
 
+from accounts.language import as_stored
 from accounts.models import User, Workspace
 from accounts.roles import Action as RoleAction
 from delivery.carriers import Temporary
@@ -61,9 +62,10 @@ def begin_import(*, connection: Connection, by: User, at: datetime) -> Operation
     """The people there are being read in the background, for a preview. Raises ListingRefused."""
     if not platform_of(connection.platform).lists_people:
         raise ListingRefused(_("this platform has no such list."))
+    with as_stored():
+        title = _("People on %(connection)s") % {"connection": connection.name}
     return begin_operation(
-        workspace=connection.workspace, kind=Operation.Kind.PLATFORM,
-        title=_("People on %(connection)s") % {"connection": connection.name},
+        workspace=connection.workspace, kind=Operation.Kind.PLATFORM, title=title,
         plan={"connection": connection.pk}, by=by, at=at,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -22,5 +22,6 @@ def receive(request: HttpRequest, secret: str) -> HttpResponse:
     try:
         receive_call(secret=secret, headers=request.headers, body=body, at=timezone.now())
     except RavenError as refusal:
-        return JsonResponse({"error": str(refusal), "code": refusal.code}, status=_STATUSES[refusal.code])
+        with translation.override(settings.LANGUAGE_CODE):  # whatever the caller says it reads: it is a program
+            return JsonResponse({"error": str(refusal), "code": refusal.code}, status=_STATUSES[refusal.code])
     return JsonResponse({"received": True})

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.language import grouped
 from accounts.models import Membership, Workspace
 from delivery import beats, figures
 from delivery.console.monitor import Headline, headline_of
@@ -187,4 +188,4 @@ def first_look(workspace: Workspace) -> FirstLook | None:
 
 
 def _shown(count: int) -> str:
-    return f"{count:,}{'+' if count >= _COUNTED_AT_MOST else ''}"
+    return f"{grouped(count)}{'+' if count >= _COUNTED_AT_MOST else ''}"

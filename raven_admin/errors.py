@@ -4,6 +4,8 @@ import dataclasses
 import inspect
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext
+
 
 class RavenError(Exception):
     """Something was refused.
@@ -15,7 +17,8 @@ class RavenError(Exception):
     code: ClassVar[str] = "refused"
 
     def __str__(self) -> str:
-        return inspect.cleandoc(type(self).__doc__ or "").format(**self.fields())
+        """The sentence in the language that is spoken now: its viewer's on a page, English for programs and workers."""
+        return gettext(inspect.cleandoc(type(self).__doc__ or "")).format(**self.fields())
 
     def fields(self) -> dict[str, Any]:
         """The data of the error, by name."""

@@ -115,6 +115,8 @@ class ConsoleSite(AdminSite):
         own = [
             # Django's own sends a person without any workspace away before signing them out.
             path("logout/", self.logout, name="logout"),
+            # For everybody: the sign-in page has a switch too.
+            path("language/", views.switch_language, name="switch_language"),
             path("workspace/", self.admin_view(views.switch), name="switch_workspace"),
             path("banner/dismiss/", self.admin_view(banner.dismiss), name="dismiss_banner"),
             path("search/", self.admin_view(self.search), name="search"),

@@ -13,6 +13,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Membership, User, Workspace
 from delivery import outbox
@@ -463,11 +464,11 @@ def _check_name(name: str) -> None:
     if not name:
         raise TokenNameMissing
     if len(name) > MAX_NAME_LENGTH:
-        raise TokenNameInvalid(problem=f"has at most {MAX_NAME_LENGTH} characters.")
+        raise TokenNameInvalid(problem=_("has at most %(limit)d characters.") % {"limit": MAX_NAME_LENGTH})
     if _UNSEEN.search(name):
-        raise TokenNameInvalid(problem="is one line of plain text: take out what can't be seen.")
+        raise TokenNameInvalid(problem=_("is one line of plain text: take out what can't be seen."))
     if mask_hidden_tokens(name) != name:
-        raise TokenNameInvalid(problem="is shown to everybody, and this one contains a token. Take it out.")
+        raise TokenNameInvalid(problem=_("is shown to everybody, and this one contains a token. Take it out."))
 
 
 def _create(

@@ -21,6 +21,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from accounts.console import ConsoleModelAdmin
+from accounts.language import retold
 
 register = template.Library()
 
@@ -45,6 +46,12 @@ def moment(value: datetime | None, empty: str = "–") -> SafeString:
         utc.strftime("%Y-%m-%d %H:%M:%S"),
         date_format(timezone.localtime(value), "j M Y, H:i"),
     )
+
+
+@register.filter(name="retold")
+def _retold(text: str | None) -> str:
+    """What a service said earlier, in the viewer's language."""
+    return retold(str(text or ""))
 
 
 @register.simple_tag(takes_context=True)

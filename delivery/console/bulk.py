@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.language import grouped
 from accounts.models import Workspace
 from delivery import figures, interventions
 from delivery.interventions import COUNTED_AT_MOST, SENT_AGAIN_AT_MOST
@@ -62,7 +63,7 @@ class Preview:
 
     @property
     def shown(self) -> str:
-        return f"{self.count:,}{'+' if self.is_more else ''}"
+        return f"{grouped(self.count)}{'+' if self.is_more else ''}"
 
 
 def preview(form: ManyForm) -> Preview:

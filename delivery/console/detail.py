@@ -7,6 +7,7 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.utils.translation import gettext
 
+from accounts.language import retold
 from delivery import beats
 from delivery.console import words
 from delivery.console.mentions import directory
@@ -107,11 +108,11 @@ def standing_of(delivery: Delivery, *, now: datetime) -> Standing:
     if state == State.DELIVERED:
         return Standing("good", "circle-check", gettext("It arrived"), moment=delivery.settled_at)
     if state == State.REFUSED:
-        text = delivery.problem or gettext("The platform did not say why.")
+        text = retold(delivery.problem) or gettext("The platform did not say why.")
         return Standing("bad", "circle-alert", gettext("It was refused"), text, delivery.settled_at)
     if state == State.UNKNOWN:
         text = gettext("It was sent, and nobody knows whether it arrived. Look there, or let us check.")
-        said = f"{delivery.problem} {text}" if delivery.problem else text
+        said = f"{retold(delivery.problem)} {text}" if delivery.problem else text
         return Standing("warn", "triangle-alert", gettext("It may have arrived, or not"), said, delivery.settled_at)
     if state == State.SUPERSEDED:
         text = gettext("A newer one carries all that it carried:")
@@ -126,7 +127,7 @@ def _waiting(delivery: Delivery, *, now: datetime) -> Standing:
     if not destination.is_on:
         text = gettext("The connection is switched off. It leaves when the connection is switched on again.")
         return Standing("warn", "pause", waits, text)
-    said = f"{delivery.problem} " if delivery.problem else ""
+    said = f"{retold(delivery.problem)} " if delivery.problem else ""
     if destination.resumes_at is not None and destination.resumes_at > now:
         text = gettext("%(name)s failed again and again, or asked us to slow down. It is tried again at")
         text = said + text % {"name": destination.name}

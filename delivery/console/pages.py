@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may
 from accounts.console import WorkspaceModelAdmin
+from accounts.language import retold
 from accounts.models import Workspace
 from accounts.roles import Action
 from delivery import interventions
@@ -98,7 +99,7 @@ class DeliveryPages(WorkspaceModelAdmin):
 
     @display(description=_("reason"), empty_value="")
     def why(self, delivery: Delivery) -> str:
-        return truncatechars(delivery.problem or delivery.code, 80)
+        return truncatechars(retold(delivery.problem) or delivery.code, 80)
 
     @display(description=_("attempts"))
     def attempts_made(self, delivery: Delivery) -> int:

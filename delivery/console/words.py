@@ -12,6 +12,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.language import grouped
 from delivery.models import Delivery, Intervention
 from delivery.states import State
 
@@ -161,5 +162,5 @@ def progress_in_words(intervention: Intervention) -> str:
     if intervention.total is None:
         return gettext("waits for a worker")
     return ngettext("%(count)s of %(total)s delivery", "%(count)s of %(total)s deliveries", intervention.total) % {
-        "count": f"{intervention.processed:,}", "total": f"{intervention.total:,}"
+        "count": grouped(intervention.processed), "total": grouped(intervention.total)
     }  # fmt: skip

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
 from accounts.console import WorkspaceModelAdmin
+from accounts.language import grouped
 from accounts.models import User
 from accounts.roles import Action
 from personas.console.person import cause_of
@@ -204,7 +205,7 @@ class AttributeDefinitionPages(WorkspaceModelAdmin):
 def _people(definition: AttributeDefinition) -> str:
     """How many people have a value of it, as a person reads it."""
     count = count_values(definition)
-    shown = f"{CLEARED_AT_ONCE:,}+" if count > CLEARED_AT_ONCE else f"{count:,}"
+    shown = f"{grouped(CLEARED_AT_ONCE)}+" if count > CLEARED_AT_ONCE else grouped(count)
     return ngettext("%(count)s person", "%(count)s people", count) % {"count": shown}
 
 
@@ -214,4 +215,4 @@ def _deleted(definition: AttributeDefinition, count: int) -> str:
         "%(label)s was deleted. The values of %(count)s people stay in their history.",
         count,
     )
-    return text % {"label": definition.label, "count": f"{count:,}"}
+    return text % {"label": definition.label, "count": grouped(count)}

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may
 from accounts.console import WorkspaceModelAdmin
+from accounts.language import grouped
 from accounts.models import User, Workspace
 from accounts.roles import Action
 from personas.bulk import (
@@ -114,7 +115,7 @@ class PersonaBulk(WorkspaceModelAdmin):
             "form": form,
             "whom": chosen.in_words(),
             "people": ngettext("%(count)s person", "%(count)s people", count)
-            % {"count": f"{count:,}{'+' if count >= COUNTED_AT_MOST else ''}"},
+            % {"count": f"{grouped(count)}{'+' if count >= COUNTED_AT_MOST else ''}"},
             "back": f"?{chosen.filter.to_query()}",
             "may_delete": may_delete,
             "may_define": may_delete,
@@ -229,7 +230,7 @@ def _about_deletion(operation: Operation, context: dict[str, Any]) -> dict[str, 
         "copies_until": began + COPIES_KEPT if began else None,
         "has_copies": has_copies and count_of(operation, states=[OperationRow.State.DONE]) > 0,
         "copy_days": COPIES_KEPT.days,
-        "messages_at_most": f"{MESSAGES_AT_MOST:,}",
+        "messages_at_most": grouped(MESSAGES_AT_MOST),
     }
 
 
@@ -247,11 +248,11 @@ def _about_conversion(operation: Operation, context: dict[str, Any]) -> dict[str
     ]
     return {
         "tabs": tabs,
-        "fits": f"{operation.plan['fits']:,}",
-        "changed": f"{max(0, changed):,}",
+        "fits": grouped(operation.plan["fits"]),
+        "changed": grouped(max(0, changed)),
         "cleared": cleared,
-        "cleared_shown": f"{cleared:,}",
-        "all_values": f"{operation.plan['fits'] + max(0, changed) + cleared:,}",
+        "cleared_shown": grouped(cleared),
+        "all_values": grouped(operation.plan["fits"] + max(0, changed) + cleared),
         "examples": [row.differences[0][1:] for row in rows[:EXAMPLES_SHOWN]],
         "new_type": AttributeType(operation.plan["new_type"]).label,
     }

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.access import current_workspace, may
 from accounts.console import ListButton
+from accounts.language import grouped
 from accounts.models import User, Workspace
 from accounts.roles import Action
 from personas.console.operations import OperationPages
@@ -91,7 +92,7 @@ class ImportPages(OperationPages):
         if request.method == "POST" and form.is_valid():
             file: UploadedFile[bytes] = form.cleaned_data["file"]
             operation = begin_operation(
-                workspace=workspace, kind=Operation.Kind.IMPORT, title=file.name or _("People"), plan={},
+                workspace=workspace, kind=Operation.Kind.IMPORT, title=file.name or "People", plan={},
                 by=cast(User, request.user), file=file.read(), at=timezone.now(),
             )  # fmt: skip
             return redirect("admin:personas_operation_change", operation.pk)
@@ -100,7 +101,7 @@ class ImportPages(OperationPages):
             "form": form,
             "columns": [column for column in columns_of(workspace) if column.is_read],
             "max_size": megabytes(MAX_BYTES),
-            "max_rows": f"{MAX_ROWS:,}",
+            "max_rows": grouped(MAX_ROWS),
             "clear": CLEAR,
         }
         return TemplateResponse(request, "personas/import.html", context, status=422 if form.errors else 200)

@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.console import Text, WorkspaceModelAdmin
+from accounts.language import grouped
 from accounts.roles import Action
 from personas.console.person import cause_of
 from personas.console.words import Words
@@ -310,7 +311,7 @@ def _moving(persona_id: int) -> list[tuple[Text, str]]:
     """What follows the persona, and how much."""
     counts = count_following(persona_id)
     return [
-        (label, f"{COUNTED_AT_MOST:,}+" if counts[model] > COUNTED_AT_MOST else f"{counts[model]:,}")
+        (label, f"{grouped(COUNTED_AT_MOST)}+" if counts[model] > COUNTED_AT_MOST else grouped(counts[model]))
         for model, label in _MOVING.items()
         if model in counts
     ]

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.access import may
 from accounts.console import BoundedPaginator, WorkspaceModelAdmin
+from accounts.language import grouped, retold
 from accounts.models import User
 from personas.importing.columns import columns_of
 from personas.models import Operation, OperationRow, PersonaChange
@@ -83,7 +84,7 @@ class ShownTab:
 
     @property
     def count_shown(self) -> str:
-        return f"{self.count:,}"
+        return grouped(self.count)
 
 
 class OperationPages(WorkspaceModelAdmin):
@@ -151,13 +152,13 @@ class OperationPages(WorkspaceModelAdmin):
         kind = kind_of(operation)
         work_count = count_of(operation, actions=WORK, states=[RowState.PLANNED])
         return {
-            "title": operation.title,
+            "title": retold(operation.title),
             "is_at_work": operation.state in AT_WORK,
             "is_preview": operation.state == State.PREVIEW,
             "state_pill": self.state_pill(operation),
             "progress": progress_in_words(operation),
             "work_count": work_count,
-            "work_shown": f"{work_count:,}",
+            "work_shown": grouped(work_count),
             "may_write": may(request.user, kind.write_action, operation.workspace),
             "may_cancel": operation.state in (State.PREPARING, State.PREVIEW, State.RUNNING),
             "may_undo": can_be_undone(operation, at=now),
@@ -243,9 +244,11 @@ def tabs_of(operation: Operation, chosen: str) -> list[ShownTab]:
 def progress_in_words(operation: Operation) -> str:
     """How far it is, as “1,200 of 50,000 rows”."""
     if operation.total is None:
-        return ngettext("%(count)s row", "%(count)s rows", operation.processed) % {"count": f"{operation.processed:,}"}
+        return ngettext("%(count)s row", "%(count)s rows", operation.processed) % {
+            "count": grouped(operation.processed)
+        }
     return ngettext("%(count)s of %(total)s row", "%(count)s of %(total)s rows", operation.total) % {
-        "count": f"{operation.processed:,}", "total": f"{operation.total:,}"
+        "count": grouped(operation.processed), "total": grouped(operation.total)
     }  # fmt: skip
 
 

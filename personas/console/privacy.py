@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 
 from accounts.access import may, viewer_zone
 from accounts.console import WorkspaceModelAdmin
+from accounts.language import grouped
 from accounts.roles import Action
 from personas.console.person import cause_of
 from personas.disclosure import stream_disclosure
@@ -70,7 +71,7 @@ class PersonaPrivacy(WorkspaceModelAdmin):
             "opts": self.opts,
             "persona": persona,
             "counts": counts,
-            "messages_shown": f"{counts.messages:,}{'+' if counts.messages >= COUNTED_AT_MOST else ''}",
+            "messages_shown": f"{grouped(counts.messages)}{'+' if counts.messages >= COUNTED_AT_MOST else ''}",
             "refusal": refusal,
             "may_download": may(request.user, Action.DOWNLOAD, persona.workspace),
         }

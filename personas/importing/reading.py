@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar
 
+from django.utils.translation import gettext as _
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, XmlError, ZipError
 
+from accounts.language import grouped
 from raven_admin.errors import RavenError
 
 MAX_BYTES = 20 * 1024 * 1024
@@ -76,7 +78,7 @@ def read_table(content: bytes, *, preferred_sheet: str) -> Table:
     if content.startswith(_ZIP):
         return _table_of_workbook(content, preferred_sheet)
     if content.startswith(_OLE):
-        raise FileUnreadable("it is protected by a password, or an .xls file of an old Excel. Save it as .xlsx.")
+        raise FileUnreadable(_("it is protected by a password, or an .xls file of an old Excel. Save it as .xlsx."))
     return _table_of_text(content)
 
 
@@ -97,16 +99,16 @@ def _table_of_workbook(content: bytes, preferred_sheet: str) -> Table:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         sheet = _chosen_sheet(workbook, preferred_sheet)
     except PasswordError:
-        raise FileUnreadable("it is protected by a password. Save it without one.") from None
+        raise FileUnreadable(_("it is protected by a password. Save it without one.")) from None
     except (CalamineError, XmlError, ZipError, ValueError, OSError) as error:
-        raise FileUnreadable(f"it is damaged, or no Excel workbook ({error}).") from None
+        raise FileUnreadable(_("it is damaged, or no Excel workbook (%(error)s).") % {"error": error}) from None
     if sheet is None or sheet.start is None:
-        raise FileUnreadable("it is empty.")
+        raise FileUnreadable(_("it is empty."))
     rows = _numbered(map(_with_none, sheet.iter_rows()), first=1)
     try:
         _number, header = next(rows)
     except StopIteration:
-        raise FileUnreadable("it is empty.") from None
+        raise FileUnreadable(_("it is empty.")) from None
     return Table([_text(cell) for cell in header], rows, sheet.height - 1)
 
 
@@ -133,7 +135,7 @@ def _check_extent(content: bytes) -> None:
                     while chunk := stream.read(_CHUNK_BYTES):
                         unpacked += len(chunk)
                         if unpacked > _MAX_UNPACKED_BYTES:
-                            raise FileTooLarge("too much in it when unpacked", megabytes(_MAX_UNPACKED_BYTES))
+                            raise FileTooLarge(_("too much in it when unpacked"), megabytes(_MAX_UNPACKED_BYTES))
                         if is_sheet:
                             found = _FILLED_CELL.findall(before + chunk)
                             columns.update(letters for letters, _row in found)
@@ -141,16 +143,25 @@ def _check_extent(content: bytes) -> None:
                             before = chunk[-_LONGEST_TAG:]
                 _check_size(last_row, max(map(_column_number, columns), default=0))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise FileUnreadable(f"it is damaged, or no Excel workbook ({error}).") from None
+        raise FileUnreadable(_("it is damaged, or no Excel workbook (%(error)s).") % {"error": error}) from None
 
 
 def _check_size(rows: int, columns: int) -> None:
     if rows > MAX_ROWS + 1:
-        raise FileTooLarge(f"{rows:,} rows", f"{MAX_ROWS:,} rows below its header")
+        raise FileTooLarge(
+            _("%(rows)s rows") % {"rows": grouped(rows)},
+            _("%(rows)s rows below its header") % {"rows": grouped(MAX_ROWS)},
+        )
     if columns > MAX_COLUMNS:
-        raise FileTooLarge(f"{columns:,} columns", f"{MAX_COLUMNS} columns")
+        raise FileTooLarge(
+            _("%(columns)s columns") % {"columns": grouped(columns)},
+            _("%(columns)s columns") % {"columns": grouped(MAX_COLUMNS)},
+        )
     if rows * columns > MAX_CELLS:
-        raise FileTooLarge(f"{rows:,} rows with {columns} columns", f"{MAX_CELLS:,} cells")
+        raise FileTooLarge(
+            _("%(rows)s rows with %(columns)s columns") % {"rows": grouped(rows), "columns": grouped(columns)},
+            _("%(cells)s cells") % {"cells": grouped(MAX_CELLS)},
+        )
 
 
 def _column_number(letters: bytes) -> int:
@@ -171,15 +182,15 @@ def _table_of_text(content: bytes) -> Table:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise FileUnreadable(
-            "it is neither an .xlsx workbook nor text in UTF-8. In Excel: Save as, “CSV UTF-8”."
+            _("it is neither an .xlsx workbook nor text in UTF-8. In Excel: Save as, “CSV UTF-8”.")
         ) from None
     if "\0" in text[:10_000]:
-        raise FileUnreadable("it is neither an .xlsx workbook nor text in UTF-8.")
+        raise FileUnreadable(_("it is neither an .xlsx workbook nor text in UTF-8."))
     rows = _numbered(_records(text), first=1)
     try:
         _number, header = next(rows)
     except StopIteration:
-        raise FileUnreadable("it is empty.") from None
+        raise FileUnreadable(_("it is empty.")) from None
     return Table([_text(cell) for cell in header], rows, None)
 
 
@@ -193,7 +204,7 @@ def _records(text: str) -> Iterator[list[Cell]]:
             _check_size(count + 1, len(record))
             yield [cell or None for cell in record]
     except csv.Error as error:
-        raise FileUnreadable(f"a row of it is broken ({error}).") from None
+        raise FileUnreadable(_("a row of it is broken (%(error)s).") % {"error": error}) from None
 
 
 def _numbered(rows: Iterator[list[Cell]], *, first: int) -> Iterator[Row]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from delivery import outbox
 from delivery.carriers import Occurrence
@@ -63,11 +64,11 @@ class TriedOut:
 def check_url(url: str) -> None:
     """Raises CallbackAddressInvalid and AddressRefused for an address that nothing may be posted to."""
     if len(url) > MAX_URL:
-        raise CallbackAddressInvalid(problem=f"has more than {MAX_URL} characters.")
+        raise CallbackAddressInvalid(problem=_("has more than %(limit)d characters.") % {"limit": MAX_URL})
     if any(character.isspace() or not character.isprintable() for character in url):
-        raise CallbackAddressInvalid(problem="contains a space or another character that can't be seen.")
+        raise CallbackAddressInvalid(problem=_("contains a space or another character that can't be seen."))
     if mask_hidden_tokens(url) != url:
-        raise CallbackAddressInvalid(problem="contains a token, which everybody here would see. Take it out.")
+        raise CallbackAddressInvalid(problem=_("contains a token, which everybody here would see. Take it out."))
     check_address(url)
 
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.console import ListButton, WorkspaceModelAdmin
+from accounts.language import retold
 from accounts.roles import Action
 from delivery import interventions
 from delivery.console import words
@@ -75,7 +76,7 @@ def standing_of(callback: Callback | None) -> Standing:
             " The last problem: %(problem)s"
         ) % {
             "percent": percent_used(callback, at=timezone.now()),
-            "problem": callback.destination.last_problem or "–",
+            "problem": retold(callback.destination.last_problem) or "–",
         }
         return Standing("warn", _("Failing"), sentence)
     if callback.destination.last_delivered_at is None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from accounts.language import as_stored
 from platforms.docs.document import Document, Schema
 from platforms.docs.rules import (
     IDEMPOTENCY_KEY,
@@ -56,8 +57,9 @@ _PATH_SCHEMAS: dict[str, Schema] = {
 
 @cache
 def document_of(document: Document) -> Schema:
-    """The whole document but for `servers`."""
-    return _Maker(document).made()
+    """The whole document but for `servers`; English in every language, as the answers it describes are."""
+    with as_stored():
+        return _Maker(document).made()
 
 
 def operation_id(endpoint: Endpoint) -> str:
