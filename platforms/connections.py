@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parseaddr
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -220,6 +223,8 @@ def _check(draft: ConnectionDraft, *, kept_credential: bool) -> Platform:
             raise SettingInvalid(setting.key, str(setting.label), _("is missing."))
         if setting.is_number and value and not (value.isascii() and value.isdigit()):
             raise SettingInvalid(setting.key, str(setting.label), _("is a number."))
+        if setting.is_email and not _is_email(value):
+            raise SettingInvalid(setting.key, str(setting.label), _("is not an e-mail address, as shop@example.org."))
         if len(value) > MAX_SETTING:
             raise SettingInvalid(setting.key, str(setting.label), _("is too long."))
     if not draft.carries:
@@ -248,3 +253,11 @@ def _save(
         connection.credential_expires_at = None
     connection.save()
     return connection
+
+
+def _is_email(text: str) -> bool:
+    try:
+        validate_email(parseaddr(text)[1])
+    except ValidationError:
+        return False
+    return True

@@ -101,6 +101,8 @@ class Setting:
     label: Text
     help: Text
     is_number: bool = False
+    is_email: bool = False
+    """An address of e-mail, with or without a name before it."""
     is_required: bool = True
 
 
@@ -152,6 +154,10 @@ class Platform:
     """The events of which it tells us by itself and something follows here."""
     receives_help: ClassVar[Text] = ""
     """Where our address is entered there."""
+
+    def first_settings(self) -> dict[str, str]:
+        """What the form of a new connection has in it already."""
+        return {}
 
     # ------------------------------------------------------------------ mapping, without any call
     def values(self, person: Person, fields: Sequence[str]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _initial(platform: Platform, connection: Connection | None) -> dict[str, Any
             "base_url": platform.default_url,
             "carries": sorted(platform.carries - {"tokens"}),
             "requests_per_minute": platform.requests_per_minute,
-        }
+        } | {f"{_SETTING}{key}": value for key, value in platform.first_settings().items()}
     return {
         "name": connection.name,
         "base_url": connection.base_url,

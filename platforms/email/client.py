@@ -23,6 +23,7 @@ class Email(Platform):
         Setting(
             "sender", gettext_lazy("From"),
             gettext_lazy("The address that mails come from; your mail server must be allowed to send for it."),
+            is_email=True,
         ),
         Setting(
             "subject", gettext_lazy("Subject"),
@@ -37,6 +38,10 @@ class Email(Platform):
         gettext_lazy("A mail that was accepted may still come back; bounces are not read."),
         gettext_lazy("How mail leaves is set by who runs this server (EMAIL_URL)."),
     )
+
+    def first_settings(self) -> dict[str, str]:
+        """While mails only become files, any address will do."""
+        return {} if _is_smtp() else {"sender": "raven@localhost"}
 
     def hand_over(self, message: OutgoingMessage, job: Job, parcel: Parcel) -> Outcome:
         """The mail server has taken the mail."""

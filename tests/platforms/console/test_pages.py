@@ -59,6 +59,29 @@ def test_every_platform_can_be_chosen_and_says_what_it_cannot_take(client: Clien
         assert "Good to know about" in form
 
 
+@pytest.mark.parametrize(("backend", "sender"), [("filebased", "raven@localhost"), ("smtp", "")])
+def test_sender_of_mails_is_filled_in_while_they_only_become_files(
+    client: Client, settings: Any, backend: str, sender: str
+) -> None:
+    settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
+
+    form = client.get(reverse(ADD), {"platform": "email"}).context["form"]
+
+    assert (form["setting_sender"].initial or "") == sender
+
+
+@pytest.mark.parametrize("sender", ["Shop", "shop@", "Shop <shop>"])
+def test_sender_of_mails_is_an_address(client: Client, workspace: Workspace, sender: str) -> None:
+    values = {"name": "Mail", "setting_sender": sender, "carries": ["messages"], "requests_per_minute": "60"}
+
+    refused = client.post(f"{reverse(ADD)}?platform=email", values)
+    added = client.post(f"{reverse(ADD)}?platform=email", values | {"setting_sender": "Shop <shop@example.org>"})
+
+    assert "is not an e-mail address" in refused.content.decode()
+    assert added.status_code in {200, 302}
+    assert Connection.objects.get(workspace=workspace).settings["sender"] == "Shop <shop@example.org>"
+
+
 def test_connection_says_whom_its_messages_reach_and_when_another_one_sends_instead(
     client: Client, workspace: Workspace
 ) -> None:
