@@ -22,7 +22,7 @@ from accounts.models import User, Workspace
 from raven_admin.spreadsheet import CONTENT_TYPE, WHOLE_NUMBER_FORMAT, Column, Cover, Row, stream_workbook
 from tokens.abilities import ABILITIES
 from tokens.among import Among
-from tokens.models import EXPIRING_WITHIN, Status, Token, TokenAbility, masked, status_of
+from tokens.models import EXPIRING_WITHIN, Callback, CallbackEvent, Status, Token, TokenAbility, masked, status_of
 from tokens.usage import calls_by_id
 
 _PAGE_ROWS = 2_000
@@ -164,6 +164,7 @@ class Listing:
             soon=self.soon_s,
         )
         on, off, abilities = self.on, self.off, page.abilities.get(pk, ())
+        callbacks = page.callbacks.get(pk, ())
         return (
             name,
             self.status_labels[status],
@@ -179,6 +180,8 @@ class Listing:
             page.names.get(caretaker_id),
             notice_address or None,
             on if is_on else off,
+            len(callbacks),
+            ", ".join(callbacks) or None,
             last_used_at,
             page.calls[pk],
             created_at,
@@ -213,6 +216,8 @@ def _columns(zone: str) -> Iterator[Column]:
     yield Column(_("Caretaker"), width=20)
     yield Column(_("Second address for notices"), width=24)
     yield switch(_("Switched on"))
+    yield Column(_("Callbacks"), width=12, number_format=WHOLE_NUMBER_FORMAT)
+    yield Column(_("State of callbacks"), width=34)
     yield moment(_("Last used"))
     yield Column(_("Calls in 30 days"), width=12, number_format=WHOLE_NUMBER_FORMAT)
     yield moment(_("Created"))
@@ -239,11 +244,13 @@ def _facts(
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What the rows of a page need beside themselves, in five queries however many rows there are."""
+    """What the rows of a page need beside themselves, in six queries however many rows there are."""
 
     abilities: dict[int, frozenset[str]]
     """The keys of those tokens that have any."""
     calls: dict[int, int]
+    callbacks: dict[int, list[str]]
+    """What each is called and how it is, of those tokens that have any."""
     usernames: dict[int | None, str]
     """By the id of a person; nobody has the id None."""
     names: dict[int | None, str]
@@ -256,6 +263,7 @@ class _Page:
         return cls(
             abilities=_abilities(ids),
             calls=calls_by_id(ids),
+            callbacks=_callbacks(ids),
             usernames={person.pk: person.username for person in people},
             names={person.pk: person.display_name for person in people},
             networks={stored: ", ".join(json.loads(stored)) for stored in _distinct(rows, _NETWORKS)},
@@ -286,3 +294,15 @@ def _abilities(ids: Collection[int]) -> dict[int, frozenset[str]]:
     keys_of = dict(granted.annotate(keys=_Joined("key")))
     sets = {keys: frozenset(keys.split(",")) for keys in set(keys_of.values())}
     return {pk: sets[keys] for pk, keys in keys_of.items()}
+
+
+def _callbacks(ids: Collection[int]) -> dict[int, list[str]]:
+    states = {"": _("on"), "failing": _("failing"), **{reason: _("off") for reason in Callback.Off.values}}
+    found: dict[int, list[str]] = {}
+    rows = Callback.objects.filter(Among("token_id", ids)).order_by("token_id", "event")
+    for token_id, event, off_because, failing_since in rows.values_list(
+        "token_id", "event", "off_because", "failing_since"
+    ):
+        state = off_because or ("failing" if failing_since else "")
+        found.setdefault(token_id, []).append(f"{CallbackEvent(event).label}: {states[state]}")
+    return found

@@ -20,11 +20,12 @@ from django.utils import timezone
 from python_calamine import CalamineWorkbook
 
 from accounts.models import Membership, User, Workspace
+from delivery.models import Destination
 from messaging.models import Topic
 from tokens import excel
 from tokens.abilities import ABILITIES
 from tokens.excel import Listing, listing_response
-from tokens.models import RequestLogEntry, Token, UsageCount
+from tokens.models import Callback, RequestLogEntry, Token, UsageCount
 from tokens.services import COMMAND_LINE, Actor, Configuration, IssuedToken, issue_token, rotate_token
 
 pytestmark = pytest.mark.django_db
@@ -94,6 +95,13 @@ def test_listing_has_all_details_of_a_token(
     old = issue_token(workspace=workspace, configuration=configuration, by=Actor.person(admin_user)).token
     new = rotate_token(token=old, overlap=timedelta(hours=24), by=COMMAND_LINE).token
     Token.objects.filter(pk=old.pk).update(last_used_at=now - timedelta(hours=2, milliseconds=1))
+    for event, failing_since, off_because in (
+        ("conversation.created", None, ""), ("message.received", now, ""), ("message.status", now, "gone"),
+    ):  # fmt: skip
+        Callback.objects.create(
+            workspace=workspace, token=old, event=event, url="x", failing_since=failing_since, off_because=off_because,
+            destination=Destination.objects.create(workspace=workspace, name=event, kind="callback"),
+        )  # fmt: skip
     count_calls(old, now, calls=41)
     log_call(old, now)
 
@@ -115,6 +123,8 @@ def test_listing_has_all_details_of_a_token(
         "Caretaker": "Ayu Wijaya",
         "Second address for notices": "team@example.org",
         "Switched on": "On",
+        "Callbacks": 3,
+        "State of callbacks": "New conversation: on, New message: failing, Message reports: off",
         "Last used (Asia/Jakarta)": datetime(2026, 11, 21, 14, 29, 59),  # noqa: DTZ001
         "Calls in 30 days": 42,
         "Created (Asia/Jakarta)": datetime(2026, 11, 21, 16, 30),  # noqa: DTZ001
@@ -130,9 +140,9 @@ def test_listing_of_a_bare_token_has_empty_cells(token: Token, download: Downloa
     assert empty == {
         "Topic anchor", "User aliases", "Activation (Asia/Jakarta)", "Expiration (Asia/Jakarta)",
         "Revoked (Asia/Jakarta)", "Source networks", "Requests per minute", "Caretaker",
-        "Second address for notices", "Last used (Asia/Jakarta)", "Created by", "Replaced by",
+        "Second address for notices", "State of callbacks", "Last used (Asia/Jakarta)", "Created by", "Replaced by",
     }  # fmt: skip
-    assert (row["Status"], row["Calls in 30 days"]) == ("Active", 0)
+    assert (row["Status"], row["Calls in 30 days"], row["Callbacks"]) == ("Active", 0, 0)
 
 
 def test_status_in_the_listing_is_that_of_the_console(workspace: Workspace, download: Download, now: datetime) -> None:
@@ -230,7 +240,7 @@ def test_queries_are_as_many_for_one_token_as_for_a_page(workspace: Workspace, a
     with CaptureQueriesContext(connection) as for_a_page:
         assert len(rows_of(Token.objects.all())) == 2_000
 
-    assert len(for_a_page) == len(for_one) <= 7
+    assert len(for_a_page) == len(for_one) <= 8
 
 
 def test_token_deleted_during_the_download_is_left_out(
