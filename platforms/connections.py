@@ -7,8 +7,6 @@ from email.utils import parseaddr
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -256,8 +254,5 @@ def _save(
 
 
 def _is_email(text: str) -> bool:
-    try:
-        validate_email(parseaddr(text)[1])
-    except ValidationError:
-        return False
-    return True
+    local, _at, host = parseaddr(text)[1].rpartition("@")
+    return bool(local and host)

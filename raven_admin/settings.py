@@ -251,6 +251,9 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG or TESTING
 EMAIL_CONFIG = env.email("EMAIL_URL", default=f"filemail://{BASE_DIR / 'var' / 'mail'}")
+if _folder := EMAIL_CONFIG.get("EMAIL_FILE_PATH"):
+    # environ takes the path's own slash for the address's, and the folder would depend on where one stands.
+    EMAIL_CONFIG["EMAIL_FILE_PATH"] = f"/{_folder.lstrip('/')}"
 vars().update(EMAIL_CONFIG)
 # Whom the server's own mails, such as notices about tokens, come from.
 MAIL_FROM: str = env.str("MAIL_FROM", default=f"Raven Admin <raven@{_base.hostname}>")

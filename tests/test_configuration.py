@@ -108,6 +108,21 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [("", "{project}/var/mail"), ("filemail:///srv/mail", "/srv/mail"), ("filemail:////srv/m", "/srv/m")],
+)
+def test_mails_become_files_in_one_folder_wherever_the_server_is_started(
+    project: Path, tmp_path: Path, url: str, folder: str
+) -> None:
+    show = "from raven_admin import settings; print(settings.EMAIL_FILE_PATH)"
+    environment = PRODUCTION | ({"EMAIL_URL": url} if url else {}) | {"PYTHONPATH": str(project)}
+
+    shown = python("-c", show, environment=environment, cwd=tmp_path)
+
+    assert shown.stdout == f"{folder.format(project=project)}\n"
+
+
 def test_the_base_url_follows_the_port(project: Path) -> None:
     show = "from raven_admin import settings; print(settings.BASE_URL, settings.CSRF_TRUSTED_ORIGINS)"
     environment = {**PRODUCTION, "PORT": "8123"}

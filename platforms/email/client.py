@@ -40,8 +40,8 @@ class Email(Platform):
     )
 
     def first_settings(self) -> dict[str, str]:
-        """While mails only become files, any address will do."""
-        return {} if _is_smtp() else {"sender": "raven@localhost"}
+        """Mails come from where the server's own do."""
+        return {"sender": settings.MAIL_FROM}
 
     def hand_over(self, message: OutgoingMessage, job: Job, parcel: Parcel) -> Outcome:
         """The mail server has taken the mail."""
