@@ -26,7 +26,7 @@ from raven_admin import dashboard
 from raven_admin.commands import Command
 from raven_admin.masking import mask_hidden_tokens
 from raven_admin.search import Group, find, summary
-from tokens.console import banner
+from tokens.console import banner, calendar
 from tokens.console.listing import exact_page
 
 
@@ -118,6 +118,7 @@ class ConsoleSite(AdminSite):
             # For everybody: the sign-in page has a switch too.
             path("language/", views.switch_language, name="switch_language"),
             path("workspace/", self.admin_view(views.switch), name="switch_workspace"),
+            path("calendar/", self.admin_view(self.calendar), name="calendar"),
             path("banner/dismiss/", self.admin_view(banner.dismiss), name="dismiss_banner"),
             path("search/", self.admin_view(self.search), name="search"),
             path("search/found/", self.admin_view(self.found), name="found"),
@@ -188,6 +189,9 @@ class ConsoleSite(AdminSite):
         links = [link for section in self._navigation(request) for link in section.places]
         pages = [Command(link.label, link.icon, link.url) for link in links]
         return find(text, workspace=workspace, user=cast(User, request.user), pages=pages)
+
+    def calendar(self, request: HttpRequest) -> HttpResponse:
+        return calendar.page(request, self.each_context(request))
 
     def profile(self, request: HttpRequest) -> HttpResponse:
         return views.profile(request, self.each_context(request))

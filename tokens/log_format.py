@@ -16,8 +16,8 @@ from raven_admin.masking import MASK, mask_hidden_tokens
 
 _CREDENTIALS = (
     (re.compile(r"\b(Bearer|Basic)( +)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1\2{MASK}"),
-    # The address that a platform calls is a secret by itself; see platforms.receiving.
-    (re.compile(r"(/in/)[\w-]{16,}"), rf"\1{MASK}"),
+    # The address that a platform calls is a secret by itself (platforms.receiving), and so is that of a calendar.
+    (re.compile(r"(/(?:in|calendar)/)[\w-]{16,}"), rf"\1{MASK}"),
     (re.compile(r"(://[^\s/:@]*:)[^\s/@]+(@)"), rf"\1{MASK}\2"),
     (
         re.compile(

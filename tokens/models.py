@@ -369,6 +369,24 @@ class BannerDismissal(models.Model):
         return f"{self.user_id} in {self.workspace_id}: {self.dismissed_at}"
 
 
+class CalendarFeed(models.Model):
+    """That a person's calendar program may read when the tokens of a workspace end; its address was shown once."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, unique=True)
+    """Of the secret in the address."""
+    made_at = models.DateTimeField(default=timezone.now)
+    last_read_at = models.DateTimeField(null=True)
+    """Exact to an hour."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "workspace"], name="calendarfeed_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.workspace_id}"
+
+
 class TokenEvent(models.Model):
     """One change of a token: what, by whom, old → new. It outlives the token."""
 

@@ -166,7 +166,7 @@ def _pages(
 ) -> list[str]:
     membership = Membership.objects.get(user=person)
     Membership.objects.filter(user=person).update(role=Role.SUPPORT)
-    alone = ("index", "search", "profile", "password_change", "password_change_done", *_LISTS)
+    alone = ("index", "search", "profile", "calendar", "password_change", "password_change_done", *_LISTS)
     pages = [reverse(f"admin:{name}") for name in alone]
     pages += [
         reverse("admin:search") + "?q=a",

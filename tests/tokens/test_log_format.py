@@ -31,6 +31,7 @@ SECRETS = {
     "a form": "username=ayu&password=open-sesame&next=/",
     "a header of Bevatel's": "{'api_access_token': 'open-sesame-4711'}",
     "an incoming address": "/in/Zk3vN8qL1xT5yW7bR2mC9pD4sF6gH0jK/",
+    "the address of a calendar": "/calendar/Zk3vN8qL1xT5yW7bR2mC9pD4sF6gH0jK.ics",
     "the server's own": "key open-sesame-of-this-server",
 }
 TELLTALES = ("open-sesame", "MfKQ9r8G", "sk-live", "cmF2ZW46", "Zk3vN8qL")

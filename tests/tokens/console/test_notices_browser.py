@@ -50,6 +50,28 @@ def test_banner_and_notices_break_no_rule_of_axe_policy_or_width(
     assert "7 days before" in card.inner_text()
 
 
+@in_every_look
+def test_calendar_page_breaks_no_rule_before_with_and_after_an_address(
+    context: BrowserContext, live_server: Any, viewer_user: User, token: Token
+) -> None:
+    watched = Watched(signed_in(context, live_server.url, viewer_user), live_server.url)
+    page = watched.page
+
+    watched.check(reverse("admin:calendar"))
+    with page.expect_navigation():
+        page.click("button:has-text('Get my address')")
+    watched.look("with its address")
+    address = page.input_value("#address")
+    watched.check(reverse("admin:calendar"))
+    with page.expect_navigation():
+        page.click("button:has-text('Stop the calendar')")
+    watched.look("stopped")
+
+    assert watched.findings == []
+    assert address.startswith("http://127.0.0.1:8000/calendar/")
+    assert page.locator("#address").count() == 0
+
+
 def test_banner_is_dismissed_by_keyboard_and_stays_away(
     context: BrowserContext, live_server: Any, admin_user: User, ending: Token
 ) -> None:
