@@ -127,7 +127,7 @@ def check(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
         answer = carrier_of(delivery.destination).check(parcel)
     Attempt.objects.bulk_create(parcel.calls)
     if answer is None:
-        raise CheckNotPossible(name=delivery.destination.name)
+        raise CheckNotPossible(name=delivery.destination.shown_name)
     remote_id = answer.remote_id if isinstance(answer, Delivered) else ""
     to = State.WAITING if isinstance(answer, Refused) else State.DELIVERED
     return _act_on_one(delivery, Action.CHECK, to, by=by, at=at, remote_id=remote_id)
@@ -266,7 +266,7 @@ def _begin(
 def _check_free(destination: Destination, action: Action) -> None:
     Destination.objects.select_for_update(no_key=True).get(pk=destination.pk)
     if Intervention.objects.filter(destination=destination, action=action, finished_at=None).exists():
-        raise AlreadyUnderWay(name=destination.name)
+        raise AlreadyUnderWay(name=destination.shown_name)
 
 
 def _edge(destination: Destination) -> int:

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.language import retold
 from accounts.models import Workspace
 from delivery.states import OPEN_STATES, State
 
@@ -102,6 +103,14 @@ class Destination(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shown_name(self) -> str:
+        """As people named it; what the server itself named, for notices and callbacks, in the viewer's language."""
+        if self.kind.startswith("callback:"):
+            token, colon, event = self.name.rpartition(": ")
+            return f"{token}{colon}{retold(event)}"
+        return retold(self.name) if self.kind == "notice" else self.name
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):

@@ -402,7 +402,7 @@ class Operation(models.Model):
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     kind = models.CharField(max_length=20, choices=Kind.choices)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.PREPARING)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.PREPARING)
     title = models.CharField(max_length=255)
     """What it does, in words: the file's name, or “Set City to Jakarta”."""
     plan = models.JSONField(default=dict)

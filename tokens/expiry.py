@@ -15,7 +15,7 @@ from django_tasks import task
 from delivery import outbox
 from delivery.carriers import Occurrence
 from tokens.models import CallbackEvent, ExpiryNotice, Token
-from tokens.notices import EXPIRING, expiry_mail, mail_about
+from tokens.notices import EXPIRING, expiry_mail, mail_about, speaking_to_readers_of
 
 TOLD_BEFORE = (0, 1, 7, 30)
 """Days; 0: it has ended."""
@@ -80,8 +80,9 @@ def _tell(pk: int, days: int, *, at: datetime) -> bool:
         token=token, expires_at=token.expires_at, days=days, defaults={"told_at": at}
     )
     if is_new:
-        subject, paragraphs = expiry_mail(token, at=at)
-        mail_about(token, EXPIRING, subject=subject, paragraphs=paragraphs, at=at)
+        with speaking_to_readers_of(token):
+            subject, paragraphs = expiry_mail(token, at=at)
+            mail_about(token, EXPIRING, subject=subject, paragraphs=paragraphs, at=at)
         _announce(token, days, at=at)
     return is_new
 

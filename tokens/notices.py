@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts.access import may
+from accounts.language import reader_language
 from accounts.models import User, Workspace
 from accounts.roles import Action
 from delivery import outbox
@@ -26,12 +28,21 @@ _MAILS_PER_MINUTE = 60
 
 def addresses_of(token: Token) -> list[str]:
     """Who is told by mail: the caretaker, else who issued it, if they can be told; and the second address."""
-    people = (token.caretaker, token.created_by)
-    person = next((each for each in people if each is not None and _can_be_told(each, token.workspace)), None)
+    person = _person_of(token)
     found = [person.email] if person is not None else []
     if token.notice_address and token.notice_address.lower() not in {address.lower() for address in found}:
         found.append(token.notice_address)
     return found
+
+
+def speaking_to_readers_of(token: Token) -> translation.override:
+    """What is said inside is in the language of the person who is told; the second address reads the same."""
+    return translation.override(reader_language(_person_of(token)))
+
+
+def _person_of(token: Token) -> User | None:
+    people = (token.caretaker, token.created_by)
+    return next((each for each in people if each is not None and _can_be_told(each, token.workspace)), None)
 
 
 def mail_about(token: Token, kind: str, *, subject: str, paragraphs: Sequence[str], at: datetime) -> None:
@@ -131,7 +142,7 @@ def _destination(workspace: Workspace) -> Destination:
     if found is None:
         Workspace.objects.select_for_update().get(pk=workspace.pk)  # so that two workers make one
         found = own.first() or Destination.objects.create(
-            workspace=workspace, name=_("Notices by mail"), kind=DESTINATION_KIND, parallel_calls=1,
+            workspace=workspace, name=gettext_noop("Notices by mail"), kind=DESTINATION_KIND, parallel_calls=1,
             requests_per_minute=_MAILS_PER_MINUTE,
         )  # fmt: skip
     return found

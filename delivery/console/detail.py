@@ -130,7 +130,7 @@ def _waiting(delivery: Delivery, *, now: datetime) -> Standing:
     said = f"{retold(delivery.problem)} " if delivery.problem else ""
     if destination.resumes_at is not None and destination.resumes_at > now:
         text = gettext("%(name)s failed again and again, or asked us to slow down. It is tried again at")
-        text = said + text % {"name": destination.name}
+        text = said + text % {"name": destination.shown_name}
         return Standing("warn", "clock", waits, text, max(destination.resumes_at, delivery.due_at))
     if delivery.due_at > now:
         return Standing(

@@ -55,7 +55,7 @@ class ConnectionFilter(_Choice):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         known = Destination.objects.filter(workspace=current_workspace(request)).order_by("removed_at", "name", "id")
-        return [(str(pk), name) for pk, name in known.values_list("pk", "name")[:100]]
+        return [(str(each.pk), each.shown_name) for each in known.only("kind", "name")[:100]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(destination=int(self.chosen())) if self.chosen() else queryset

@@ -91,7 +91,7 @@ class DeliveryPages(WorkspaceModelAdmin):
 
     @display(description=_("connection"))
     def connection(self, delivery: Delivery) -> str:
-        return truncatechars(delivery.destination.name, 40)
+        return truncatechars(delivery.destination.shown_name, 40)
 
     @display(description=_("state"))
     def state_pill(self, delivery: Delivery) -> str:
@@ -230,7 +230,7 @@ class InterventionPages(WorkspaceModelAdmin):
 
     @display(description=_("connection"))
     def connection(self, intervention: Intervention) -> str:
-        return truncatechars(intervention.destination.name, 40)
+        return truncatechars(intervention.destination.shown_name, 40)
 
     @display(description=_("result"))
     def result(self, intervention: Intervention) -> str:

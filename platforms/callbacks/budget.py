@@ -9,9 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_tasks import task
 
+from accounts.language import retold
 from platforms.callbacks.services import switch_off
 from tokens.models import Callback
-from tokens.notices import CALLBACK_FAILING, in_words, mail_about
+from tokens.notices import CALLBACK_FAILING, in_words, mail_about, speaking_to_readers_of
 
 WARNED_AT = (100, 75, 50)
 
@@ -51,8 +52,9 @@ def _warn(callback: Callback, *, at: datetime) -> bool:
         return False
     if step == WARNED_AT[0]:
         switch_off(callback=callback, because=Callback.Off.BUDGET, at=at)
-    subject, paragraphs = _mail(callback, step)
-    mail_about(callback.token, CALLBACK_FAILING, subject=subject, paragraphs=paragraphs, at=at)
+    with speaking_to_readers_of(callback.token):
+        subject, paragraphs = _mail(callback, step)
+        mail_about(callback.token, CALLBACK_FAILING, subject=subject, paragraphs=paragraphs, at=at)
     return True
 
 
@@ -65,7 +67,7 @@ def _mail(callback: Callback, step: int) -> tuple[str, list[str]]:
         "url": callback.url,
         "since": in_words(callback.failing_since, callback.token.workspace),
         "percent": step,
-        "problem": callback.destination.last_problem or "–",
+        "problem": retold(callback.destination.last_problem) or "–",
     }
     is_over = step == WARNED_AT[0]
     what = _("The callback “%(event)s” of the token “%(token)s” to %(url)s has failed since %(since)s.") % values

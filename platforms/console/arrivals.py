@@ -76,7 +76,7 @@ class ArrivalPages(WorkspaceModelAdmin):
         except RavenError as refusal:
             messages.error(request, str(refusal))
         else:
-            messages.success(request, _said(done, name=delivery.destination.name))
+            messages.success(request, _said(done, name=delivery.destination.shown_name))
         return redirect(back)
 
 

@@ -42,7 +42,7 @@ class NamesOfRooms:
             for connection in connections
         } | {
             callback.destination_id: Mention(
-                callback.destination.name,
+                callback.destination.shown_name,
                 reverse("admin:tokens_callback_change", args=[callback.pk]),
                 gettext("Callback"),
             )

@@ -210,6 +210,22 @@ def test_mail_says_what_ends_when_in_the_workspaces_zone_and_what_to_do(
     assert [each.state for each in mails()] == ["delivered", "delivered"]
 
 
+def test_mail_is_in_the_language_of_its_reader_with_the_months_of_it(
+    ending: Token, caretaker: User, clock: time_machine.Traveller, now: datetime
+) -> None:
+    caretaker.language = "id"
+    caretaker.save()
+
+    pass_days(clock, now, 33)
+    Sender(threads=1).drain()
+
+    assert [each.to for each in mail.outbox] == [["ayu@example.org"], ["team@example.org"]]
+    assert {each.subject for each in mail.outbox} == {
+        "Token “Shop” berakhir pada 31 Desember 2026, 16:30 (Asia/Jakarta)"
+    }
+    assert "Anda menerima ini karena" in mail.outbox[0].body
+
+
 def test_mail_at_the_end_says_that_it_has_ended(ending: Token, clock: time_machine.Traveller, now: datetime) -> None:
     pass_days(clock, now, 40)
     Sender(threads=1).drain()
