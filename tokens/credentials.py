@@ -62,6 +62,8 @@ class Credential:
     """The token whose log, rate and last use a call counts for: a temporary token's parent, else the token itself."""
     name: str
     workspace_id: int
+    is_replaced: bool
+    """It was rotated, and works beside the new one until it ends."""
     validities: tuple[Validity, ...]
     topic_anchor_id: int | None
     user_alias_id: int | None
@@ -99,6 +101,11 @@ class Credential:
 
     def expires_soon(self, *, at: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= at + EXPIRING_WITHIN
+
+    def tells_of_its_end(self, *, at: datetime) -> bool:
+        """As notices do: not after it was rotated, nor while it is off or revoked."""
+        own = self.validities[0]
+        return own.is_on and own.revoked_at is None and not self.is_replaced and self.expires_soon(at=at)
 
     def note_use(self, *, at: datetime) -> None:
         """The owner's last use is `at`; written at most once a minute."""
@@ -156,7 +163,7 @@ _PARENTS = (
     "p.paused_until AS p_paused"
 )
 _FIND_TEXT = f"""
-    SELECT t.id, t.name, t.workspace_id, t.digest, t.pepper_number, {_OWN}, t.parent_id, {_PARENTS},
+    SELECT t.id, t.name, t.workspace_id, t.replaced_by_id, t.digest, t.pepper_number, {_OWN}, t.parent_id, {_PARENTS},
            COALESCE(p.topic_anchor_id, t.topic_anchor_id) AS anchor_id,
            COALESCE(p.user_alias_id, t.user_alias_id) AS alias_id, t.bound_persona_id, t.bound_topic_id,
            COALESCE(p.source_networks, t.source_networks) AS networks,
@@ -203,6 +210,7 @@ def _find(secret: Secret, *, digest: str, now: datetime) -> _Row | None:
         token_id,
         name,
         workspace_id,
+        replaced_by_id,
         stored_digest,
         pepper_number,
         is_on,
@@ -238,6 +246,7 @@ def _find(secret: Secret, *, digest: str, now: datetime) -> _Row | None:
         owner_id=parent_id or token_id,
         name=name,
         workspace_id=workspace_id,
+        is_replaced=replaced_by_id is not None,
         validities=tuple(validities),
         topic_anchor_id=anchor_id,
         user_alias_id=alias_id,

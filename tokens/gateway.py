@@ -163,7 +163,7 @@ class GatewayView(APIView):
             for name, value in call.allowance.headers().items():
                 response[name] = value
         credential = call.credential
-        if credential is not None and credential.expires_at and credential.expires_soon(at=call.now):
+        if credential is not None and credential.expires_at and credential.tells_of_its_end(at=call.now):
             response["Raven-Token-Expires"] = credential.expires_at.astimezone(UTC).isoformat(timespec="seconds")
         return response
 

@@ -35,7 +35,7 @@ HEADERS: dict[str, Schema] = {
         "example": 1,
     },
     "Raven-Token-Expires": {
-        "description": "When the token expires; sent from 30 days before.",
+        "description": "When the token expires; sent from 30 days before, and not once it was rotated.",
         "schema": {"type": "string", "format": "date-time"},
         "example": "2026-12-01T00:00:00+00:00",
     },

@@ -23,7 +23,15 @@ from tokens.endpoints import Endpoint
 from tokens.gateway import GatewayView
 from tokens.models import IdempotencyKey, RequestLogEntry, Token, TokenAbility
 from tokens.secrets import checksum, new_secret
-from tokens.services import COMMAND_LINE, Configuration, delete_token, issue_token, revoke_token, switch_token
+from tokens.services import (
+    COMMAND_LINE,
+    Configuration,
+    delete_token,
+    issue_token,
+    revoke_token,
+    rotate_token,
+    switch_token,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -144,8 +152,23 @@ def test_expiration_holds_to_the_second(call: Api, token: Token, clock: time_mac
     at = call("token:self")
 
     assert before.status_code == 200
-    assert before["Raven-Token-Expires"] == "2026-11-21T09:30:00+00:00"
+    assert before["Raven-Token-Expires"] == at["Raven-Token-Expires"] == "2026-11-21T09:30:00+00:00"
     assert _refusal(at) == (401, "Unauthorized", "token_expired")
+
+
+def test_a_rotated_revoked_or_disabled_token_does_not_tell_when_it_expires(call: Api, token: Token) -> None:
+    Token.objects.filter(pk=token.pk).update(expires_at=NOW + timedelta(days=3))
+    assert "Raven-Token-Expires" in call("token:self")
+
+    rotate_token(token=token, overlap=timedelta(hours=24), by=COMMAND_LINE)
+    rotated = call("token:self")
+    Token.objects.filter(pk=token.pk).update(replaced_by=None, is_on=False)
+    off = call("token:self")
+    Token.objects.filter(pk=token.pk).update(is_on=True, revoked_at=NOW)
+    revoked = call("token:self")
+
+    assert [each.status_code for each in (rotated, off, revoked)] == [200, 401, 401]
+    assert not [each for each in (rotated, off, revoked) if "Raven-Token-Expires" in each]
 
 
 def test_a_token_that_expires_later_than_in_30_days_does_not_say_so(
