@@ -100,9 +100,9 @@ class OperationKind(Protocol):
 _KINDS = {
     Operation.Kind.IMPORT: "personas.importing.kind.ImportKind",
     Operation.Kind.CONVERT: "personas.conversion.ConvertKind",
-    Operation.Kind.SET_ATTRIBUTE: "personas.bulk.SetAttributeKind",
-    Operation.Kind.DELETE: "personas.bulk.DeleteKind",
-    Operation.Kind.MERGE: "personas.bulk.MergeKind",
+    Operation.Kind.SET_ATTRIBUTE: "personas.bulk.setting.SetAttributeKind",
+    Operation.Kind.DELETE: "personas.bulk.deleting.DeleteKind",
+    Operation.Kind.MERGE: "personas.bulk.merging.MergeKind",
     Operation.Kind.PLATFORM: "platforms.importing.PlatformImportKind",
 }
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 from django_tasks import task
 
 from accounts.models import Workspace
-from personas import bulk
+from personas.bulk import deleting
 from personas.duplicates import scan_next
 
 GIVES_WAY_AFTER_S = 10.0
@@ -16,7 +16,7 @@ GIVES_WAY_AFTER_S = 10.0
 @task()
 def erase_old_copies() -> None:
     """Nothing is left of people who were deleted in bulk more than a week ago."""
-    bulk.erase_old_copies(at=timezone.now())
+    deleting.erase_old_copies(at=timezone.now())
 
 
 @task()

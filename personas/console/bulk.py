@@ -20,18 +20,10 @@ from accounts.console import WorkspaceModelAdmin
 from accounts.language import grouped
 from accounts.models import User, Workspace
 from accounts.roles import Action
-from personas.bulk import (
-    COPIES_KEPT,
-    MAX_TICKED,
-    MESSAGES_AT_MOST,
-    Chosen,
-    NobodyChosen,
-    begin_deleting,
-    begin_merging,
-    begin_setting,
-    erase_copies,
-    start_deleting,
-)
+from personas.bulk.choosing import MAX_TICKED, Chosen, NobodyChosen
+from personas.bulk.deleting import COPIES_KEPT, MESSAGES_AT_MOST, begin_deleting, erase_copies, start_deleting
+from personas.bulk.merging import begin_merging, begin_merging_among
+from personas.bulk.setting import begin_setting
 from personas.console.importing import ImportPages
 from personas.filters import PersonaFilter
 from personas.models import AttributeDefinition, AttributeType, DuplicatePair, Operation, OperationRow
@@ -40,7 +32,7 @@ from raven_admin.errors import RavenError
 
 EXAMPLES_SHOWN = 5
 COUNTED_AT_MOST = 10_000
-SET, CLEAR, DELETE = "set", "clear", "delete"
+SET, CLEAR, MERGE, DELETE = "set", "clear", "merge", "delete"
 
 
 class BulkForm(forms.Form):
@@ -56,10 +48,11 @@ class BulkForm(forms.Form):
         choices: list[tuple[str, Any]] = []
         if definitions:
             choices += [(SET, _("Set an attribute to one value")), (CLEAR, _("Clear an attribute"))]
+        choices.append((MERGE, _("Merge those of them that are likely duplicates of each other")))
         if may_delete:
             choices.append((DELETE, _("Delete these people")))
         cast(forms.ChoiceField, self.fields["what"]).choices = choices
-        if choices and "what" not in self.initial:
+        if "what" not in self.initial:
             self.initial["what"] = choices[0][0]
         cast(forms.ChoiceField, self.fields["attribute"]).choices = [(d.key, d.label) for d in definitions]
         self.fields["value"].help_text = _("A date as 2026-11-21; yes or no; a number as 12.5.")
@@ -117,7 +110,7 @@ class PersonaBulk(WorkspaceModelAdmin):
             "people": ngettext("%(count)s person", "%(count)s people", count)
             % {"count": f"{grouped(count)}{'+' if count >= COUNTED_AT_MOST else ''}"},
             "back": f"?{chosen.filter.to_query()}",
-            "may_delete": may_delete,
+            "two": sorted(chosen.ids) if len(chosen.ids) == count == 2 else None,
             "may_define": may_delete,
             "has_definitions": bool(definitions),
         }
@@ -209,6 +202,8 @@ def _begin(form: BulkForm, workspace: Workspace, chosen: Chosen, by: User) -> Op
     at, what = timezone.now(), form.cleaned_data["what"]
     if what == DELETE:
         return begin_deleting(workspace=workspace, chosen=chosen, by=by, at=at)
+    if what == MERGE:
+        return begin_merging_among(workspace=workspace, chosen=chosen, by=by, at=at)
     return begin_setting(
         workspace=workspace,
         chosen=chosen,

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
@@ -183,8 +184,8 @@ class MergeRecordPages(WorkspaceModelAdmin):
     """The merges of a workspace, and undoing one."""
 
     write_action = Action.PERSONA_WRITE
-    list_display = ("absorbed_name", "kept", "merged_at", "actor_label", "state")
-    list_display_links = ("absorbed_name",)
+    list_display = ("absorbed", "into", "merged", "by", "state")
+    list_display_links = ("absorbed",)
     list_select_related = ("kept", "workspace")
     sortable_by = ()
     ordering = ("-id",)
@@ -213,7 +214,24 @@ class MergeRecordPages(WorkspaceModelAdmin):
     def may_undo(self, request: HttpRequest, merge: Merge) -> bool:
         return self._may(request, self.write_action, merge)
 
+    @admin.display(description=_("person"))
+    def absorbed(self, merge: Merge) -> str:
+        return merge.absorbed_name
+
+    @admin.display(description=_("became part of"))
+    def into(self, merge: Merge) -> str:
+        return merge.kept.name
+
+    @admin.display(description=_("when"))
+    def merged(self, merge: Merge) -> datetime:
+        return merge.merged_at
+
+    @admin.display(description=_("by"))
+    def by(self, merge: Merge) -> str:
+        return merge.actor_label
+
     @staticmethod
+    @admin.display(description=_("state"))
     def state(merge: Merge) -> str:
         return undone_pill(merge)
 

@@ -230,9 +230,11 @@ class OperationPages(WorkspaceModelAdmin):
 
 
 def tabs_of(operation: Operation, chosen: str) -> list[ShownTab]:
-    """The tabs that have rows; `chosen`, or else the first, is the current one."""
+    """The tabs that have rows; `chosen` is the current one, or else the first; of another type, what it would clear."""
     counts = {tab.slug: count_of(operation, actions=tab.actions, states=tab.states) for tab in TABS}
     shown = [tab for tab in TABS if counts[tab.slug]]
+    if not chosen and operation.kind == Operation.Kind.CONVERT:
+        chosen = "delete"
     current = chosen if counts.get(chosen) else shown[0].slug if shown else ""
     is_before = operation.carried_out_at is None
     return [

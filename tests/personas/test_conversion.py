@@ -1,6 +1,5 @@
 """An attribute of another type: seen first, carried out in batches, taken back."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,13 +18,11 @@ from personas.models import (
     Persona,
     PersonaChange,
 )
-from personas.operations import start_operation, undo_operation
 from personas.services import PersonaDraft, add_persona, update_persona
-from tests.personas.operating import work_off
+from tests.personas.operating import AT, carried_out, undone, work_off
 
 pytestmark = pytest.mark.django_db
 
-AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 CAUSE = Cause(origin=Origin.TOKEN, actor_label="token Shop", at=AT)
 
 
@@ -50,8 +47,7 @@ def _begun(definition: AttributeDefinition, type: AttributeType, by: User) -> Op
 
 
 def _started(definition: AttributeDefinition, type: AttributeType, by: User) -> Operation:
-    operation = _begun(definition, type, by)
-    return work_off(start_operation(operation_id=operation.pk, by=by, at=AT))
+    return carried_out(_begun(definition, type, by), by)
 
 
 def _values(definition: AttributeDefinition) -> list[str]:
@@ -130,7 +126,7 @@ def test_undone_all_is_as_it_was(size: AttributeDefinition, admin_user: User) ->
     _fill(size, "12", "12.50", "big")
     operation = _started(size, AttributeType.NUMBER, admin_user)
 
-    operation = work_off(undo_operation(operation_id=operation.pk, by=admin_user, at=AT))
+    operation = undone(operation, admin_user)
 
     assert operation.state == Operation.State.UNDONE
     assert (_type(size), _values(size)) == ("text", ["12", "12.50", "big"])
@@ -153,7 +149,7 @@ def test_types_that_are_no_text_convert_there_and_back(
 
     operation = _started(definition, new, admin_user)
     there = (_type(definition), _values(definition))
-    work_off(undo_operation(operation_id=operation.pk, by=admin_user, at=AT))
+    undone(operation, admin_user)
 
     assert there == (new, stored)
     assert (_type(definition), _values(definition)) == (old, before)
@@ -168,7 +164,7 @@ def test_values_written_between_preview_and_end_are_converted_too(size: Attribut
         )
     _fill(size, "9.0", "tiny")
 
-    work_off(start_operation(operation_id=operation.pk, by=admin_user, at=AT))
+    carried_out(operation, admin_user)
 
     assert (_type(size), _values(size)) == ("number", ["2", "7", "9"])
     assert PersonaChange.objects.filter(new="", old="tiny").exists()
@@ -180,7 +176,7 @@ def test_a_value_changed_since_is_kept_when_undone(size: AttributeDefinition, ad
     draft = PersonaDraft(attributes={"size": 7})
     update_persona(workspace=size.workspace, persona_id=people[0].pk, draft=draft, cause=CAUSE)
 
-    work_off(undo_operation(operation_id=operation.pk, by=admin_user, at=AT))
+    undone(operation, admin_user)
 
     assert (_type(size), _values(size)) == ("text", ["7", "big"])
     assert operation.rows.get(persona=people[0]).state == OperationRow.State.KEPT
@@ -191,9 +187,9 @@ def test_people_deleted_meanwhile_do_not_stop_it(size: AttributeDefinition, admi
     operation = _begun(size, AttributeType.NUMBER, admin_user)
     people[0].delete()
 
-    operation = work_off(start_operation(operation_id=operation.pk, by=admin_user, at=AT))
+    operation = carried_out(operation, admin_user)
     people[1].delete()
-    operation = work_off(undo_operation(operation_id=operation.pk, by=admin_user, at=AT))
+    operation = undone(operation, admin_user)
 
     assert operation.state == Operation.State.UNDONE
     assert _type(size) == "text"
@@ -203,9 +199,9 @@ def test_two_at_once_end_with_one_type(size: AttributeDefinition, admin_user: Us
     _fill(size, "1", "0")
     first = _begun(size, AttributeType.NUMBER, admin_user)
     second = _begun(size, AttributeType.BOOLEAN, admin_user)
-    work_off(start_operation(operation_id=first.pk, by=admin_user, at=AT))
+    carried_out(first, admin_user)
 
-    second = work_off(start_operation(operation_id=second.pk, by=admin_user, at=AT))
+    second = carried_out(second, admin_user)
 
     assert (second.state, second.problem[:20]) == (Operation.State.FAILED, "Its type was changed")
     assert (_type(size), _values(size)) == ("number", ["1", "0"])

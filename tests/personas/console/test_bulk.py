@@ -171,6 +171,24 @@ def test_duplicates_of_a_reason_are_merged_after_a_preview(
     assert sorted(Persona.objects.values_list("name", flat=True)) == ["Maya", "Rina"]
 
 
+def test_duplicates_among_those_who_match_are_merged_and_two_who_are_ticked_by_their_own_page(
+    sign_in: SignIn, support_user: User, people: list[Persona], workspace: Workspace
+) -> None:
+    DuplicatePair.objects.create(workspace=workspace, first=people[0], second=people[1], reason="near_name")
+    client = sign_in(support_user)
+    of_two = client.get(f"{BULK}?chosen=yes&id={people[2].pk}&id={people[0].pk}").content.decode()
+    of_all = client.get(BULK).content.decode()
+
+    operation = begun(client, BULK, what="merge")
+    client.post(on("start", operation))
+    work_off(operation)
+
+    merge_two = reverse("admin:personas_persona_merge", args=[people[0].pk, people[2].pk])
+    assert f'href="{merge_two}"' in of_two
+    assert "Merge the two" not in of_all
+    assert sorted(Persona.objects.values_list("name", flat=True)) == ["Maya", "Rina"]
+
+
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("address", [BULK, MERGE])
 def test_viewer_changes_nobody(sign_in: SignIn, viewer_user: User, address: str, method: str) -> None:

@@ -199,6 +199,7 @@ def test_pages_of_a_person_break_no_rule_of_axe_policy_or_width(
     with page.expect_navigation():
         page.keyboard.press("Control+Enter")
     watched.look("conflict")
+    assert page.evaluate("document.activeElement.id") == "theirs-1"
     context.clear_cookies()
     signed_in(context, live_server.url, viewer_user)
     watched.check(address(rina))

@@ -10,7 +10,10 @@ from playwright.sync_api import BrowserContext, expect
 
 from accounts.models import User, Workspace
 from messaging.retention import set_retention
-from personas.bulk import Chosen, begin_deleting, begin_merging, begin_setting
+from personas.bulk.choosing import Chosen
+from personas.bulk.deleting import begin_deleting
+from personas.bulk.merging import begin_merging
+from personas.bulk.setting import begin_setting
 from personas.conversion import begin_conversion
 from personas.filters import PersonaFilter
 from personas.models import AttributeDefinition, AttributeType, DuplicatePair, Operation, Persona, PersonaChange

@@ -24,10 +24,10 @@ from personas.models import (
     Persona,
     PersonaChange,
 )
-from personas.operations import count_of, prepare_again, start_operation, undo_operation
+from personas.operations import count_of, prepare_again, start_operation
 from personas.services import PersonaDraft, add_persona, update_persona
 from tests.personas.importing.conftest import AT, Upload, verdicts, workbook
-from tests.personas.operating import work_off
+from tests.personas.operating import undone, work_off
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("attributes")]
 
@@ -48,10 +48,6 @@ def known_of(persona: Persona) -> dict[str, Any]:
         **{value.definition.key: value.value for value in persona.attributes.select_related("definition")},
         **{contact.normalized: contact.key for contact in persona.contacts.all()},
     }
-
-
-def undone(operation: Operation, by: User) -> Operation:
-    return work_off(undo_operation(operation_id=operation.pk, by=by, at=AT))
 
 
 def test_preview_tells_new_changed_unchanged_and_refused_rows_apart_and_stores_nothing(

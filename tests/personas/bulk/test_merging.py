@@ -1,0 +1,69 @@
+"""Many duplicates merged, and two again."""
+
+import pytest
+
+from accounts.models import User, Workspace
+from personas.bulk.choosing import Chosen
+from personas.bulk.merging import begin_merging, begin_merging_among
+from personas.filters import PersonaFilter
+from personas.models import DuplicatePair, Persona
+from tests.personas.operating import AT, carried_out, undone, work_off
+
+pytestmark = pytest.mark.django_db
+
+
+def test_pairs_of_a_reason_are_merged_and_two_again(
+    workspace: Workspace, people: list[Persona], admin_user: User
+) -> None:
+    rina, joko, maya = people
+    DuplicatePair.objects.create(workspace=workspace, first=rina, second=joko, reason="same_number")
+    DuplicatePair.objects.create(workspace=workspace, first=rina, second=maya, reason="near_name")
+    reason = DuplicatePair.Reason.SAME_NUMBER
+    operation = work_off(begin_merging(workspace=workspace, reason=reason, by=admin_user, at=AT))
+    planned = [(row.persona, row.differences) for row in operation.rows.all()]
+
+    operation = carried_out(operation, admin_user)
+    merged = (sorted(Persona.objects.values_list("name", flat=True)), rina.contacts.count())
+    operation = undone(operation, admin_user)
+
+    assert planned == [(rina, [["merged", "", f"Joko (persona {joko.pk})"]])]
+    assert merged == (["Maya", "Rina"], 2)
+    assert sorted(Persona.objects.values_list("name", flat=True)) == ["Joko", "Maya", "Rina"]
+    assert [row.state for row in operation.rows.all()] == ["undone"]
+
+
+def test_of_the_chosen_only_pairs_of_two_chosen_people_are_merged(
+    workspace: Workspace, people: list[Persona], admin_user: User
+) -> None:
+    rina, joko, maya = people
+    for first, second, dismissed_at in ((rina, joko, None), (rina, maya, None), (joko, maya, AT)):
+        DuplicatePair.objects.create(
+            workspace=workspace, first=first, second=second, reason="near_name", dismissed_at=dismissed_at
+        )
+    by_search, by_ticks = Chosen(PersonaFilter(text="+6281")), Chosen(PersonaFilter(), (joko.pk, rina.pk))
+
+    operations = [
+        work_off(begin_merging_among(workspace=workspace, chosen=chosen, by=admin_user, at=AT))
+        for chosen in (by_search, by_ticks)
+    ]
+    carried_out(operations[1], admin_user)
+
+    proposed = [[row.differences[0][2] for row in operation.rows.all()] for operation in operations]
+    assert proposed == [[f"Joko (persona {joko.pk})", f"Maya (persona {maya.pk})"], [f"Joko (persona {joko.pk})"]]
+    assert sorted(Persona.objects.values_list("name", flat=True)) == ["Maya", "Rina"]
+
+
+def test_pair_that_another_merge_closed_is_left_alone(
+    workspace: Workspace, people: list[Persona], admin_user: User
+) -> None:
+    rina, joko, maya = people
+    for first, second in ((rina, joko), (joko, maya)):
+        DuplicatePair.objects.create(workspace=workspace, first=first, second=second, reason="same_number")
+    reason = DuplicatePair.Reason.SAME_NUMBER
+
+    operation = carried_out(
+        work_off(begin_merging(workspace=workspace, reason=reason, by=admin_user, at=AT)), admin_user
+    )  # fmt: skip
+
+    assert [row.state for row in operation.rows.all()] == ["done", "refused"]
+    assert DuplicatePair.objects.filter(first=rina, second=maya).exists()
