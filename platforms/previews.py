@@ -1,6 +1,6 @@
 """Before saving: the exact calls that a change would make, and what cannot reach which platform."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from accounts.models import Workspace
@@ -10,6 +10,9 @@ from platforms.people import Person
 from platforms.plans import PreviewedCall, preview
 from platforms.registry import platform_of
 from platforms.targets import target_of
+from platforms.tokens import as_outgoing
+from tokens.models import Token
+from tokens.services import Configuration, check_configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,22 @@ def previews(*, workspace: Workspace, person: Person, fields: Sequence[str]) -> 
     `person` is as it will be; `fields` are those that change, named as in `PersonaChange.field`. Raises
     SecretUnreadable.
     """
-    connections = Connection.objects.filter(
-        workspace=workspace, destination__removed_at=None, destination__carries_personas=True
-    ).select_related("destination")
+    connections = _connections(workspace.pk, destination__carries_personas=True)
     return [preview_of(connection=connection, person=person, fields=fields) for connection in connections]
+
+
+def token_previews(*, token: Token, configuration: Configuration) -> list[Reach]:
+    """For each connection that carries tokens, what would be called if `token` were configured so.
+
+    Raises SecretUnreadable, and the errors of `check_configuration`.
+    """
+    configuration = check_configuration(configuration, workspace=token.workspace)
+    outgoing, reaches = as_outgoing(token, configuration), []
+    for connection in _connections(token.workspace_id, destination__carries_tokens=True):
+        platform, job = platform_of(connection.platform), Job(target_of(connection))
+        plan = platform.configure(outgoing.values, outgoing, job)
+        reaches.append(Reach(connection, preview(plan, platform=platform, job=job), []))
+    return reaches
 
 
 def preview_of(*, connection: Connection, person: Person, fields: Sequence[str]) -> Reach:
@@ -47,3 +62,8 @@ def preview_of(*, connection: Connection, person: Person, fields: Sequence[str])
         return Reach(connection, [], unreached, str(platform.not_linked))
     job = Job(target_of(connection), link.remote_id if link else "")
     return Reach(connection, preview(platform.push(values, person, job), platform=platform, job=job), unreached)
+
+
+def _connections(workspace_id: int, **carrying: bool) -> Iterable[Connection]:
+    found = Connection.objects.filter(workspace=workspace_id, destination__removed_at=None, **carrying)
+    return found.select_related("destination")

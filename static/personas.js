@@ -80,37 +80,10 @@ function editInPlace(form) {
     }
   });
 
-  // ---------------------------------------------------------------- what will be sent, shown without leaving
-  const place = document.querySelector("[data-preview-place]");
-  const button = document.querySelector("[data-preview]");
-  let isShown = false;
-  button?.addEventListener("click", async (event) => {
-    event.preventDefault();
-    if (button.getAttribute("aria-disabled") === "true") return;
-    button.setAttribute("aria-disabled", "true");
+  // ---------------------------------------------------------------- what will be sent (preview.js shows it)
+  document.addEventListener("previewed", (event) => {
     for (const note of document.querySelectorAll("[data-unreached-note]")) note.remove();
-    try {
-      const answer = await fetch(`${button.formAction}?part=1`, { method: "POST", body: new FormData(form), redirect: "error" });
-      if (!answer.ok) throw new Error(String(answer.status));
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      place.replaceChildren(...page.body.children);
-      isShown = true;
-      for (const part of place.querySelectorAll("[data-unreached]")) noteBeside(part.dataset.unreached, part.dataset.note);
-      place.scrollIntoView({ block: "nearest" });
-      place.querySelector("[id=preview-title]").focus({ preventScroll: true });
-    } catch {
-      isLeaving = true;
-      form.action = button.formAction;  // the page of its own says what is wrong
-      form.submit();
-    } finally {
-      button.removeAttribute("aria-disabled");
-    }
-  });
-  document.addEventListener("input", () => {
-    if (!isShown) return;
-    place.replaceChildren();  // it would say what is not so any more
-    for (const note of document.querySelectorAll("[data-unreached-note]")) note.remove();
-    isShown = false;
+    for (const part of event.target.querySelectorAll("[data-unreached]")) noteBeside(part.dataset.unreached, part.dataset.note);
   });
 
   // What a platform can't take is said beside its field as well; of contacts, beside those of the type.

@@ -50,6 +50,8 @@ from tokens.services import (
 
 _HIGHLIGHTED = "highlighted_row_id"
 _SAVED = "saved_token_event"
+_KEEP_EDITING = "edit"
+"""Beside a form: it is shown again as it was typed, and nothing is saved."""
 _HISTORY_AT_MOST = 200
 _SHOWN_ALREADY = _("That secret was already shown; generate another if you lost it.")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
@@ -248,7 +250,7 @@ class TokenAdmin(_ListAdmin):
         if not may_write:
             raise PermissionDenied
         form = form_class(request.POST, token=token, may_write=True)
-        if form.is_valid():
+        if _KEEP_EDITING not in request.POST and form.is_valid():
             try:
                 changes = configure_token(
                     token=token,

@@ -246,7 +246,7 @@ class IssuedToken:
 
 @transaction.atomic
 def issue_token(*, workspace: Workspace, configuration: Configuration, by: Actor) -> IssuedToken:
-    """A new token exists. Raises the errors of `_checked`."""
+    """A new token exists. Raises the errors of `check_configuration`."""
     secret = new_secret()
     token = add_token(workspace=workspace, identity=Identity.of(secret), configuration=configuration, by=by)
     return IssuedToken(token, secret)
@@ -261,8 +261,8 @@ def add_token(
     by: Actor,
     changes: Collection[FieldChange] = (),
 ) -> Token:
-    """The token that `identity` tells of is one of the workspace. Raises the errors of `_checked`."""
-    configuration = _checked(configuration, workspace=workspace)
+    """The token that `identity` tells of is one of the workspace. Raises the errors of `check_configuration`."""
+    configuration = check_configuration(configuration, workspace=workspace)
     token = _create(workspace=workspace, identity=identity, configuration=configuration, by=by)
     _record(token, TokenEvent.Kind.ISSUED, by=by, changes=changes)
     return token
@@ -273,7 +273,7 @@ def configure_token(*, token: Token, configuration: Configuration, version: int,
     """The token is configured so; returns what changed, [] when nothing did.
 
     `version` is the one that the person saw. Raises TokenChangedMeanwhile when it is no longer current, TokenIsRevoked,
-    and the errors of `_checked`.
+    and the errors of `check_configuration`.
     """
     token = Token.objects.select_for_update().get(pk=token.pk)
     if token.revoked_at is not None:
@@ -281,7 +281,7 @@ def configure_token(*, token: Token, configuration: Configuration, version: int,
     if token.version != version:
         raise TokenChangedMeanwhile
     before = Configuration.of(token)
-    after = _checked(configuration, workspace=token.workspace)
+    after = check_configuration(configuration, workspace=token.workspace)
     changes = _differences(before, after)
     if changes:
         _apply(token, after)
@@ -415,8 +415,8 @@ def check_networks(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(networks)
 
 
-def _checked(configuration: Configuration, *, workspace: Workspace) -> Configuration:
-    """`configuration` with its networks in usual notation, or the first error in it."""
+def check_configuration(configuration: Configuration, *, workspace: Workspace) -> Configuration:
+    """`configuration` with its networks in usual notation; raises the first error in it."""
     given = configuration
     _check_name(given.name.strip())
     for field_name in ("activates_at", "expires_at"):

@@ -1,12 +1,15 @@
-"""Before saving: the exact calls that what was typed would make, and which field cannot reach which platform."""
+"""Before saving: the exact calls that what was typed would make, and which field cannot reach which platform.
 
-from collections.abc import Callable
+A form of a person or a token is posted here instead of being saved; as a page, or as the part that the form shows.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
@@ -22,8 +25,16 @@ from personas.matching import ContactDraft
 from personas.models import Persona, PersonaChange
 from platforms.console.arrivals import ArrivalPages
 from platforms.people import Address, Attribute, Person, changed_fields
-from platforms.previews import Reach, previews
+from platforms.previews import Reach, previews, token_previews
 from raven_admin.errors import RavenError
+from tokens.forms import ConfigurationForm, DetailsForm, PermissionsForm
+from tokens.models import Token
+
+TOKEN_FORMS: dict[str, tuple[type[ConfigurationForm], str]] = {
+    "details": (DetailsForm, "admin:tokens_token_change"),
+    "permissions": (PermissionsForm, "admin:tokens_token_permissions"),
+}
+"""By its tab: a form of a token, and its page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,7 @@ class ShownReach:
 
 
 class PreviewPages(ArrivalPages):
-    """A form of a person, posted here instead of being saved; as a page, or as the part that the form shows."""
+    """Previews of persons and tokens."""
 
     def get_urls(self) -> list[URLPattern]:
         def page(route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
@@ -43,6 +54,7 @@ class PreviewPages(ArrivalPages):
         return [
             page("person/<int:persona_id>/preview/", self.preview_view, "person_preview"),
             page("person/preview/", self.preview_of_new_view, "new_person_preview"),
+            page("token/<int:token_id>/preview/<slug:tab>/", self.token_preview_view, "token_preview"),
             *super().get_urls(),
         ]
 
@@ -67,23 +79,58 @@ class PreviewPages(ArrivalPages):
     def _preview(
         self, request: HttpRequest, form: PersonForm, *, workspace: Workspace, persona_id: int, back: str
     ) -> HttpResponse:
-        is_part = "part" in request.GET
-        context: dict[str, Any] = {"form": form, "is_valid": form.is_valid(), "back": back, "reaches": []}
-        if context["is_valid"]:
-            person, fields = planned(form, persona_id=persona_id, country=workspace.country)
-            context["has_changes"] = bool(fields)
-            words = Words(form.definitions)
-            try:
-                found = previews(workspace=workspace, person=person, fields=fields) if fields else []
-            except RavenError as refusal:
-                context["refusal"] = str(refusal)
-            else:
-                context["reaches"] = [_in_words(reach, words) for reach in found]
-        if is_part:
+        name = form.facts["name"].value() or gettext("New persona")
+        if not form.is_valid():
+            errors = [error for part in form.forms for field in part for error in field.errors]
+            return self._show_preview(request, name=name, back=back, errors=errors)
+        person, fields = planned(form, persona_id=persona_id, country=workspace.country)
+        words = Words(form.definitions)
+
+        def find() -> list[ShownReach]:
+            found = previews(workspace=workspace, person=person, fields=fields) if fields else []
+            return [_in_words(reach, words) for reach in found]
+
+        return self._show_preview(request, name=name, back=back, find=find, has_changes=bool(fields))
+
+    def token_preview_view(self, request: HttpRequest, token_id: int, tab: str) -> HttpResponse:
+        token: Token = self.seen(request, Token, token_id, to=Action.TOKEN_WRITE)
+        if tab not in TOKEN_FORMS:
+            raise Http404("a token has no such form")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form_class, page = TOKEN_FORMS[tab]
+        form, back = form_class(request.POST, token=token, may_write=True), reverse(page, args=[token.pk])
+        if not form.is_valid():
+            errors = [error for of_field in form.errors.values() for error in of_field]
+            return self._show_preview(request, name=token.name, back=back, errors=errors, is_token=True)
+        configuration = form.configuration()
+        changes = configuration != form.saved
+
+        def find() -> list[ShownReach]:
+            found = token_previews(token=token, configuration=configuration) if changes else []
+            return [ShownReach(reach, []) for reach in found]
+
+        return self._show_preview(request, name=token.name, back=back, find=find, has_changes=changes, is_token=True)
+
+    def _show_preview(
+        self,
+        request: HttpRequest,
+        *,
+        name: str,
+        back: str,
+        errors: Sequence[Any] = (),
+        find: Callable[[], list[ShownReach]] = list,
+        **context: Any,
+    ) -> HttpResponse:
+        context |= {"errors": errors, "back": back, "name": name}
+        try:
+            context["reaches"] = find()
+        except RavenError as refusal:
+            context["refusal"] = str(refusal)
+        if "part" in request.GET:
             return render(request, "platforms/_preview.html", context)
         context |= self.admin_site.each_context(request) | {
             "title": gettext("What will be sent"),
-            "name": form.facts["name"].value() or gettext("New persona"),
             "carried": [(name, text) for name, texts in _without_csrf(request).items() for text in texts],
         }
         return render(request, "platforms/preview.html", context)

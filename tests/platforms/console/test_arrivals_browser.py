@@ -124,6 +124,25 @@ def test_field_that_a_platform_cannot_take_says_so_beside_it(
     expect(page.locator("[data-unreached-note]")).to_have_count(0)
 
 
+def test_preview_of_a_tokens_permissions_is_shown_in_place_and_gone_with_the_next_switch(
+    context: BrowserContext, live_server: Any, admin_user: User, workspace: Workspace, token: Token
+) -> None:
+    connected(workspace, name="Gateway", carries="tokens")
+    page = signed_in(context, live_server.url, admin_user).new_page()
+    page.goto(live_server.url + reverse("admin:tokens_token_permissions", args=[token.pk]))
+    page.get_by_label("Delete persona").uncheck()
+
+    page.get_by_role("button", name="See what will be sent").click()
+
+    expect(page.locator("#preview-title")).to_be_focused()
+    call = page.locator(".preview__call")
+    expect(call.locator("figcaption")).to_have_text(f"PUT https://raven.example.org/token/{token.public_id}")
+    expect(call).to_contain_text('"digest": "hmac-sha256:•••"')
+    expect(call).not_to_contain_text("persona_delete")
+    page.get_by_label("Delete persona").check()
+    expect(page.locator("#preview-title")).to_have_count(0)
+
+
 def test_everything_works_without_javascript(
     browser: Browser, live_server: Any, support_user: User, rina: Persona, shop: Remote
 ) -> None:
@@ -199,5 +218,9 @@ def test_pages_of_what_arrived_and_what_differs_break_no_rule(
     )
     add_connection(workspace=workspace, draft=draft_of_tokens)
     watched.check(reverse("admin:tokens_token_change", args=[token.pk]))
+    page.fill("[name=name]", "Shop 2")
+    page.get_by_role("button", name="See what will be sent").click()
+    expect(page.locator("#preview-title")).to_be_focused()
+    watched.look("a preview of a token")
 
     assert watched.findings == []

@@ -14,6 +14,8 @@ from tests.accounts.test_scope import signed_in
 from tests.personas.console.test_person import form_on
 from tests.platforms.connecting import add_rina
 from tests.platforms.console.test_arrivals import connected
+from tokens.models import Token
+from tokens.services import COMMAND_LINE, Configuration, issue_token
 
 pytestmark = pytest.mark.django_db
 PREVIEW = "admin:platforms_person_preview"
@@ -169,3 +171,105 @@ def test_preview_is_for_those_who_may_edit_and_by_post(
     assert client.get(reverse(PREVIEW, args=[rina.pk])).status_code == 405
     assert client.get(reverse(PREVIEW_OF_NEW)).status_code == 405
     assert Client().post(reverse(PREVIEW, args=[rina.pk]), {}).status_code == 302
+
+
+# ---------------------------------------- of a token
+
+
+@pytest.fixture
+def admin(admin_user: User) -> Client:
+    return signed_in(admin_user)
+
+
+def of_token(token: Token, tab: str = "details") -> str:
+    return reverse("admin:platforms_token_preview", args=[token.pk, tab])
+
+
+def typed_of(admin: Client, token: Token, **changes: Any) -> dict[str, Any]:
+    """What the details of the token send when these controls have been changed."""
+    page = Page(admin.get(reverse("admin:tokens_token_change", args=[token.pk])).content.decode())
+    return form_on(page) | {"is_on": "on"} | changes
+
+
+def test_preview_of_a_token_shows_the_call_without_its_digest_and_saves_nothing(
+    admin: Client, token: Token, workspace: Workspace
+) -> None:
+    connected(workspace, name="Gateway", carries="tokens")
+
+    page = admin.post(of_token(token), typed_of(admin, token, name="Shop 2")).content.decode()
+
+    assert f"PUT https://raven.example.org/token/{token.public_id}" in page
+    assert "&quot;name&quot;: &quot;Shop 2&quot;" in page
+    assert "&quot;digest&quot;: &quot;hmac-sha256:•••&quot;" in page
+    assert token.digest not in page
+    assert Token.objects.get(pk=token.pk).name == "Shop backend"
+    assert Delivery.objects.count() == 0
+
+
+def test_preview_of_permissions_has_what_is_switched_on(admin: Client, token: Token, workspace: Workspace) -> None:
+    connected(workspace, name="Gateway", carries="tokens")
+    form = {"version": token.version, "abilities": ["message_send"]}
+
+    page = admin.post(f"{of_token(token, 'permissions')}?part=1", form).content.decode()
+
+    assert "message_send" in page
+    assert "persona_read" not in page
+    assert "<html" not in page
+
+
+def test_preview_of_a_token_leads_on_to_saving_or_back_to_what_was_typed(
+    admin: Client, token: Token, workspace: Workspace
+) -> None:
+    connected(workspace, name="Gateway", carries="tokens")
+    preview = admin.post(of_token(token), typed_of(admin, token, name="Shop 2")).content.decode()
+    carried, page = form_on(Page(preview)), reverse("admin:tokens_token_change", args=[token.pk])
+
+    edited = admin.post(page, carried | {"edit": "1"})
+    kept = Token.objects.get(pk=token.pk).name
+    admin.post(page, carried)
+
+    assert 'value="Shop 2"' in edited.content.decode()
+    assert (kept, Token.objects.get(pk=token.pk).name) == ("Shop backend", "Shop 2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "Nothing is changed, so nothing will be sent."),
+        ({"name": ""}, "Give the token a name"),
+        ({"activates_at": "2027-01-02T00:00", "expires_at": "2027-01-01T00:00"}, "The expiration must be later"),
+    ],
+)
+def test_token_that_is_unchanged_or_cannot_be_saved_says_so(
+    admin: Client, token: Token, workspace: Workspace, changes: dict[str, str], said: str
+) -> None:
+    connected(workspace, name="Gateway", carries="tokens")
+
+    page = admin.post(of_token(token), typed_of(admin, token, **changes)).content.decode()
+
+    assert said in page
+    assert "preview__call" not in page
+
+
+def test_page_of_a_token_offers_a_preview_only_where_a_connection_carries_tokens(
+    admin: Client, token: Token, workspace: Workspace
+) -> None:
+    page = reverse("admin:tokens_token_change", args=[token.pk])
+    connected(workspace, name="Shop")
+    without = admin.get(page).content.decode()
+
+    connected(workspace, name="Gateway", carries="tokens")
+
+    assert [of_token(token) in text for text in (without, admin.get(page).content.decode())] == [False, True]
+
+
+def test_preview_of_a_token_is_for_those_who_may_edit_and_by_post(
+    client: Client, admin: Client, token: Token, other_workspace: Workspace
+) -> None:
+    configuration = Configuration(name="Theirs")
+    theirs = issue_token(workspace=other_workspace, configuration=configuration, by=COMMAND_LINE).token
+
+    assert client.post(of_token(token), {}).status_code == 403
+    assert admin.post(of_token(theirs), {}).status_code == 404
+    assert admin.post(of_token(token, "usage"), {}).status_code == 404
+    assert admin.get(of_token(token)).status_code == 405
