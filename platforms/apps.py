@@ -8,6 +8,7 @@ class PlatformsConfig(AppConfig):
         from platforms.callbacks.carrying import register_callbacks
         from platforms.carrying import register_carriers
         from platforms.console.callbacks import register_callbacks_tab
+        from platforms.console.dependents import register_connections
         from platforms.console.mentions import register_names
         from platforms.notices import register_notices
 
@@ -15,4 +16,5 @@ class PlatformsConfig(AppConfig):
         register_callbacks()
         register_callbacks_tab()
         register_names()
+        register_connections()
         register_notices()

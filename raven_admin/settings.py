@@ -264,6 +264,8 @@ if "@" not in parseaddr(MAIL_FROM)[1] or "\n" in MAIL_FROM:
 # Requests a minute of a token whose configuration names no rate, and refused calls a minute of one address.
 DEFAULT_REQUESTS_PER_MINUTE: int = env.int("DEFAULT_REQUESTS_PER_MINUTE", default=600)
 REQUEST_LOG_DAYS: int = env.int("REQUEST_LOG_DAYS", default=90)
+DAILY_FIGURES_DAYS: int = max(91, env.int("DAILY_FIGURES_DAYS", default=400))
+"""The charts show 90 days."""
 MAX_BODY_BYTES = 256 * 1024
 
 # ---------------------------------------- background work

@@ -99,3 +99,10 @@ for (const menu of document.querySelectorAll(".table-wrap .menu")) {
   });
   addEventListener("scroll", () => { menu.open = false; }, { passive: true, capture: true });
 }
+
+// ---------------------------------------------------------------- the control that an address names takes the focus
+const named = document.getElementById(location.hash.slice(1));
+if (named?.matches("input, select, textarea")) {
+  named.focus({ preventScroll: true });
+  named.scrollIntoView({ block: "center" });
+}

@@ -21,24 +21,28 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may, switch_workspace
-from accounts.console import WorkspaceModelAdmin
+from accounts.console import ListButton, WorkspaceModelAdmin
 from accounts.models import Membership
 from accounts.roles import Action
 from raven_admin.errors import RavenError
-from tokens.abilities import ABILITY_KEYS, by_group, templates
+from tokens.abilities import by_group, templates
 from tokens.console import listing
 from tokens.console.actions import ACTIONS, TokenAction
 from tokens.console.conflicts import conflicts_of
+from tokens.console.controls import control_of
 from tokens.console.examples import EXAMPLE_USERNAME, self_command, send_command
 from tokens.console.figures import old_secret_use, summary_of
 from tokens.console.headers import sort_headers
+from tokens.console.impact import impact_of
+from tokens.console.insight import workspace_insight
 from tokens.console.notices import notices_of
 from tokens.console.once import new_nonce, use_nonce
+from tokens.console.parts import PARTS, Part
 from tokens.console.tabs import TABS_OF_ROOMS_ABOVE, Tab, view_of
 from tokens.console.words import ability_label, changes_of, explanation, status_reason
 from tokens.excel import listing_response
 from tokens.forms import ConfigurationForm, DetailsForm, NameForm, PermissionsForm, RotateForm, add_refusal
-from tokens.models import RequestLogEntry, Token
+from tokens.models import RequestLogEntry, Status, Token
 from tokens.services import (
     Actor,
     IssuedToken,
@@ -63,6 +67,7 @@ _TABS = (
     *TABS_OF_ROOMS_ABOVE,
     Tab("log", _("Log"), "admin:tokens_token_log"),
     Tab("usage", _("Usage"), "admin:tokens_token_usage"),
+    Tab("impact", _("Impact"), "admin:tokens_token_impact"),
     Tab("history", _("History"), "admin:tokens_token_history"),
 )
 
@@ -112,7 +117,7 @@ class TokenAdmin(_ListAdmin):
             page("download/all/", self.download_view, "download_all", whole=True),
             page("<path:object_id>/permissions/", self.permissions_view, "permissions"),
             page("<path:object_id>/log/", self.log_view, "log"),
-            page("<path:object_id>/usage/", self.usage_view, "usage"),
+            *(page(f"<path:object_id>/{part.route}", self.part_view, part.name, part=part) for part in PARTS),
             *(page(f"<path:object_id>/{tab.slug}/", self.room_view, tab.slug, tab=tab) for tab in TABS_OF_ROOMS_ABOVE),
             page("<path:object_id>/rotate/", self.rotate_view, "rotate"),
             *(
@@ -246,7 +251,10 @@ class TokenAdmin(_ListAdmin):
         may_write = self.has_change_permission(request, token)
         if request.method != "POST":
             form = form_class(token=token, may_write=may_write and token.revoked_at is None)
-            return self._tab(request, template, token, tab, form=form, saved=self._saved(request, token))
+            return self._tab(
+                request, template, token, tab, form=form, saved=self._saved(request, token),
+                refused_call=_refused_call(request, token),
+            )  # fmt: skip
         if not may_write:
             raise PermissionDenied
         form = form_class(request.POST, token=token, may_write=True)
@@ -295,9 +303,10 @@ class TokenAdmin(_ListAdmin):
             raise PermissionDenied
         return view_of(tab)(request, token, may_write, partial(self._tab, request, token=token, tab=tab.slug))
 
-    def usage_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def part_view(self, request: HttpRequest, object_id: str, *, part: Part) -> HttpResponseBase:
         token = self._token(request, object_id)
-        return self._tab(request, "tokens/usage.html", token, "usage", usage=summary_of(token))
+        show = partial(self._tab, request, token=token, tab=part.tab)
+        return part.view(request, token, self.has_change_permission(request, token), show)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -328,7 +337,9 @@ class TokenAdmin(_ListAdmin):
                 return redirect("admin:tokens_token_changelist") if to_list else redirect(_url("details", token))
         return self._token_page(
             request, "tokens/confirm.html", token, action=action, refusal=refusal,
-            title=action.title % {"name": token.name}, usage=summary_of(token) if action.breaks_calls else None,
+            title=action.title % {"name": token.name},
+            impact=impact_of(request, token) if action.breaks_calls else None,
+            can_rehearse=token.status in {Status.ACTIVE, Status.EXPIRING},
             back="list" if request.GET.get("back") == "list" else "",
         )  # fmt: skip
 
@@ -389,6 +400,8 @@ class RequestLogEntryAdmin(_ListAdmin):
         view = self.admin_site.admin_view
         return [
             path("", view(self.changelist_view), name="tokens_requestlogentry_changelist"),
+            path("insight/", view(self.insight_view), name="tokens_requestlogentry_insight"),
+            path("<path:object_id>/control/", view(self.control_view), name="tokens_requestlogentry_control"),
             path("<path:object_id>/", view(self.change_view), name="tokens_requestlogentry_change"),
         ]
 
@@ -428,11 +441,30 @@ class RequestLogEntryAdmin(_ListAdmin):
             "token": call.token,
             "ability": ability_label(call.ability) if call.ability else "",
             "explanation": explanation(status=call.status, code=call.code, answer=call.response_body),
-            "missing_ability": _missing_ability(call),
+            "control": control_of(call),
             "request_body": _pretty(call.request_body),
             "response_body": _pretty(call.response_body),
         }
         return TemplateResponse(request, "tokens/call.html", context)
+
+    def control_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """From a request id straight to what decides such calls; to the call itself where nothing on its token does."""
+        call = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, call):
+            raise PermissionDenied
+        control = control_of(call)
+        return redirect(control.url if control else reverse("admin:tokens_requestlogentry_change", args=[object_id]))
+
+    def insight_view(self, request: HttpRequest) -> HttpResponse:
+        """The calls of the whole workspace, per day."""
+        workspace = current_workspace(request)
+        if workspace is None or not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**self.admin_site.each_context(request), "title": gettext("Insight"), "opts": self.opts}
+        return TemplateResponse(request, "tokens/insight.html", context | workspace_insight(request, workspace))
+
+    def list_buttons(self, request: HttpRequest, changelist: Any) -> list[ListButton]:
+        return [ListButton(_("Insight"), reverse("admin:tokens_requestlogentry_insight"), "chart-column")]
 
 
 class _TokenLog(RequestLogEntryAdmin):
@@ -472,12 +504,10 @@ def _ability_groups(form: PermissionsForm) -> list[tuple[str, list[tuple[Any, bo
     return [(title, [(ability, ability.key in chosen) for ability in group]) for title, group in by_group().items()]
 
 
-def _missing_ability(call: RequestLogEntry) -> str:
-    """The key that a call was refused for, as its answer names it."""
-    if call.code != "ability_missing":
-        return ""
-    named = re.search(r"ability (\w+)", call.response_body)
-    return next((key for key in (named and named.group(1), call.ability) if key in ABILITY_KEYS), "")
+def _refused_call(request: HttpRequest, token: Token) -> tuple[RequestLogEntry, str] | None:
+    """The call that the address says brought the viewer here, with what its answer means."""
+    call = RequestLogEntry.objects.filter(token=token, request_id=request.GET.get("call", "")[:40]).first()
+    return (call, explanation(status=call.status, code=call.code)) if call else None
 
 
 def _pretty(body: str) -> str:

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 from django.http import HttpRequest
 
 from raven_admin.errors import RavenError
+from raven_admin.statements import Statement
 from tokens import credentials, idempotency, rate_limit, request_log
 from tokens.refusals import (
     AbilityMissing,
@@ -63,6 +64,13 @@ STATUS_OF: dict[type[RavenError], int] = {
     DatabaseUnavailable: 503,
 }
 """The HTTP status of what the gateway itself refuses; a dialect adds its own."""
+
+
+_USE_WITHIN_NOTED_EVERY = timedelta(hours=1)
+_NOTE_USE_WITHIN = Statement("""
+    UPDATE tokens_tokenability SET used_within_at = %(now)s
+     WHERE token_id = %(token_id)s AND key = %(key)s AND (used_within_at IS NULL OR used_within_at < %(stale)s)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +172,17 @@ class Call:
         return int(found[1] or found[2])
 
     def require(self, key: str) -> None:
-        """Raises AbilityMissing unless the token has the ability `key`."""
+        """Raises AbilityMissing unless the token has the ability `key`; the log then names the one that was lacking.
+
+        One that the call needs beside its own is noted as used: the log has room for one ability.
+        """
         if key not in self.token.abilities:
+            self.ability = key
             raise AbilityMissing(key=key)
+        if key != self.ability:
+            _NOTE_USE_WITHIN.later(
+                token_id=self.token.owner_id, key=key, now=self.now, stale=self.now - _USE_WITHIN_NOTED_EVERY
+            )
 
     def check_bound(self, endpoint: Endpoint) -> None:
         """Raises TokenBound when the token is bound to one persona or topic and the endpoint does not heed that."""

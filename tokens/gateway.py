@@ -32,7 +32,6 @@ from tokens import credentials, idempotency, rate_limit, request_log
 from tokens.decoding import decode_body, decode_query, read_body
 from tokens.endpoints import Answer, Call, Dialect, Endpoint
 from tokens.refusals import (
-    AbilityMissing,
     ChangedMeanwhile,
     DatabaseUnavailable,
     EndpointUnknown,
@@ -91,7 +90,7 @@ class GatewayView(APIView):
             call.ability = self.endpoint.ability
             call.require(self.endpoint.ability)
         elif self.endpoint.one_of and call.token.abilities.isdisjoint(self.endpoint.one_of):
-            raise AbilityMissing(key=self.endpoint.one_of[0])
+            call.require(self.endpoint.one_of[0])
         if self.endpoint.rate is not None:
             self._take_from_rate(self.endpoint.rate)
 

@@ -253,6 +253,8 @@ class TokenAbility(models.Model):
 
     token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="abilities", db_index=False)
     key = models.CharField(max_length=30)
+    used_within_at = models.DateTimeField(null=True, editable=False)
+    """About when a call that the log names by another ability needed this one too, as a message for a new topic."""
 
     class Meta:
         constraints = [
@@ -479,10 +481,56 @@ class UsageCount(models.Model):
         return f"{self.token_id} {self.day} {self.ability} {self.status}: {self.calls}"
 
 
+class _Day(models.Model):
+    """How many calls of one kind there were on a day (UTC); kept long after the calls have left the log."""
+
+    day = models.DateField()
+    ability = models.CharField(max_length=30, blank=True)
+    status = models.PositiveSmallIntegerField()
+    code = models.CharField(max_length=40, blank=True)
+    calls = models.PositiveBigIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+
+class TokenDay(_Day):
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="+", db_index=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["token", "day", "ability", "status", "code"], name="tokenday_unique")
+        ]
+        indexes = [models.Index(fields=["day"], name="tokenday_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.token_id} {self.day} {self.ability} {self.status} {self.code}: {self.calls}"
+
+
+class WorkspaceDay(_Day):
+    """Of all tokens of a workspace, those too that are deleted since."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "day", "ability", "status", "code"], name="workspaceday_unique"
+            )
+        ]
+        indexes = [models.Index(fields=["day"], name="workspaceday_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.workspace_id} {self.day} {self.ability} {self.status} {self.code}: {self.calls}"
+
+
 class UsageProgress(models.Model):
-    """The one row that says up to which log entry calls are counted in `UsageCount`."""
+    """The one row that says up to which log entry calls are counted in `UsageCount`, `TokenDay` and `WorkspaceDay`."""
 
     last_entry_id = models.PositiveBigIntegerField(default=0)
+    days_known_from = models.DateTimeField(null=True)
+    """Calls before were gone when days began to be counted; None: days know all calls."""
 
     def __str__(self) -> str:
         return str(self.last_entry_id)

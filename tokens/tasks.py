@@ -1,6 +1,7 @@
 """What the worker does for tokens by itself."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -8,7 +9,16 @@ from django.utils import timezone
 from django_tasks import task
 
 from tokens.idempotency import KEPT
-from tokens.models import USAGE_DAYS, IdempotencyKey, RateBucket, RequestLogEntry, UsageCount, UsageProgress
+from tokens.models import (
+    USAGE_DAYS,
+    IdempotencyKey,
+    RateBucket,
+    RequestLogEntry,
+    TokenDay,
+    UsageCount,
+    UsageProgress,
+    WorkspaceDay,
+)
 from tokens.usage import roll_up
 
 BUCKET_IDLE_AFTER = timedelta(hours=1)
@@ -30,6 +40,7 @@ def prune() -> None:
     kept = timedelta(days=settings.REQUEST_LOG_DAYS)
     prune_request_log(before=now - kept)
     prune_usage(before=now - max(kept, timedelta(days=USAGE_DAYS + 1)))
+    prune_days(before=now - timedelta(days=settings.DAILY_FIGURES_DAYS))
     prune_idempotency_keys(before=now - KEPT)
     prune_rate_buckets(before=now - BUCKET_IDLE_AFTER)
 
@@ -57,6 +68,16 @@ def prune_usage(*, before: datetime) -> int:
     return _delete(UsageCount.objects.filter(day__lt=before.date()))
 
 
+def prune_days(*, before: datetime) -> int:
+    """Figures of days before that one are gone, a batch at a time: of a million tokens they are many."""
+    deleted = 0
+    for model in (TokenDay, WorkspaceDay):
+        days = model._default_manager.filter(day__lt=before.date())
+        while old := list(days.order_by("day").values_list("pk", flat=True)[:_BATCH]):
+            deleted += _delete(model._default_manager.filter(pk__in=old))
+    return deleted
+
+
 def prune_idempotency_keys(*, before: datetime) -> int:
     return _delete(IdempotencyKey.objects.filter(claimed_at__lt=before))
 
@@ -65,8 +86,6 @@ def prune_rate_buckets(*, before: datetime) -> int:
     return _delete(RateBucket.objects.filter(refilled_at__lt=before.timestamp()))
 
 
-def _delete(
-    rows: QuerySet[RequestLogEntry] | QuerySet[UsageCount] | QuerySet[IdempotencyKey] | QuerySet[RateBucket],
-) -> int:
+def _delete(rows: QuerySet[Any]) -> int:
     count, _by_model = rows.delete()
     return count

@@ -1,36 +1,66 @@
 """How often tokens are used, exact at any moment.
 
-The worker counts finished stretches of the request log into `UsageCount`; calls since then are counted from the log
-itself. Together they are right whether or not a worker runs.
+The worker counts finished stretches of the request log: by caller (`UsageCount`, kept as long as the log), and by day
+(`TokenDay`, `WorkspaceDay`, kept for `settings.DAILY_FIGURES_DAYS`). Calls since then are counted from the log itself.
+Together they are right whether or not a worker runs.
 """
 
 from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
-from django.db import transaction
-from django.db.models import Count, F, Max, Sum
-from django.db.models.functions import TruncDate
+from django.db import models, transaction
+from django.db.models import Count, F, Max, QuerySet, Sum
+from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
 
+from accounts.models import Workspace
 from tokens import measures
 from tokens.among import Among
-from tokens.models import USAGE_DAYS, RequestLogEntry, Token, UsageCount, UsageProgress
+from tokens.models import USAGE_DAYS, RequestLogEntry, Token, TokenDay, UsageCount, UsageProgress, WorkspaceDay
 
 _SETTLED_AFTER = timedelta(minutes=5)
 """A call that is still being written may commit after one with a higher id; after five minutes none is."""
 _BATCH = 50_000
+_DAY_KINDS = ("day", "ability", "status", "code")
+
+
+AGENTS_AMONG = 1_000
+_CALLERS_AT_MOST = 200
+_COUNTS_AT_MOST = 100_000
+_TAIL_AT_MOST = 50_000
+"""So that a page costs the same when no worker counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """Calls of one kind: by day (UTC), ability, address and HTTP status."""
+class Day:
+    """Calls of one kind on one day (UTC)."""
 
     day: date
     ability: str
-    address: str
     status: int
+    code: str
+    calls: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Calls of a token that were refused for one reason, where one ability was needed."""
+
+    token_id: int
+    ability: str
+    calls: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Calls that came from one address, or from programs of one name."""
+
+    name: str
     calls: int
     last_at: datetime
 
@@ -42,7 +72,7 @@ def calls_of(tokens: Collection[Token], *, days: int = USAGE_DAYS) -> dict[int, 
 
 def calls_by_id(ids: Collection[int], *, days: int = USAGE_DAYS) -> dict[int, int]:
     """`calls_of` for tokens of which only the ids are at hand."""
-    first = _today() - timedelta(days=days - 1)
+    first = _first_day(days)
     counted = UsageCount.objects.filter(Among("token_id", ids), day__gte=first)
     recent = RequestLogEntry.objects.filter(
         Among("token_id", ids), pk__gt=_progress(), received_at__gte=_midnight(first)
@@ -57,26 +87,70 @@ def calls_by_id(ids: Collection[int], *, days: int = USAGE_DAYS) -> dict[int, in
     return {token_id: totals[token_id] for token_id in ids}
 
 
-def uses_of(token: Token, *, since: datetime | None = None, days: int = USAGE_DAYS) -> list[Use]:
-    """The calls of one token in the last `days` days, or since the beginning of the day of `since`."""
-    first = since.astimezone(UTC).date() if since else _today() - timedelta(days=days - 1)
-    kinds = ("day", "ability", "address", "status")
-    counted = UsageCount.objects.filter(token=token, day__gte=first).values_list(*kinds, "calls", "last_at")
-    recent = (
-        RequestLogEntry.objects.filter(token=token, pk__gt=_progress())
-        .order_by()
-        .annotate(day=TruncDate("received_at", tzinfo=UTC))
-        .filter(day__gte=first)
-        .values_list(*kinds)
-        .annotate(calls=Count("pk"), last_at=Max("received_at"))
+def days_of_token(token: Token, *, days: int) -> list[Day]:
+    """Its calls in the last `days` days; of calls that the worker has not counted yet, the newest 50,000."""
+    tail = RequestLogEntry.objects.filter(token=token)
+    return _days(TokenDay.objects.filter(token=token), tail, days=days)
+
+
+def days_of_workspace(workspace: Workspace, *, days: int) -> list[Day]:
+    """As `days_of_token`, of all its tokens, and of calls that showed a wrong secret for one of them."""
+    tail = RequestLogEntry.objects.filter(workspace=workspace)
+    return _days(WorkspaceDay.objects.filter(workspace=workspace), tail, days=days)
+
+
+def refused_for(code: str, *, workspace: Workspace, ids: Collection[int], days: int) -> list[Refused]:
+    """The calls of those tokens of `workspace` that were refused with `code` in the last `days` days."""
+    first = _first_day(days)
+    counted = TokenDay.objects.filter(Among("token_id", ids), day__gte=first, code=code)
+    tail = _tail(RequestLogEntry.objects.filter(workspace=workspace)).filter(
+        Among("token_id", ids), code=code, received_at__gte=_midnight(first)
     )
-    merged: dict[tuple[date, str, str, int], Use] = {}
-    for use in (Use(*row) for rows in (counted, recent) for row in rows):
-        kind = (use.day, use.ability, use.address, use.status)
-        if earlier := merged.get(kind):
-            use = Use(*kind, earlier.calls + use.calls, max(earlier.last_at, use.last_at))
-        merged[kind] = use
-    return sorted(merged.values(), key=lambda use: (use.day, use.calls), reverse=True)
+    found: dict[tuple[int, str], Refused] = {}
+    rows: Iterable[Any]
+    for rows in (
+        counted.order_by().values_list("token_id", "ability").annotate(n=Sum("calls"), at=Max("last_at")),
+        tail.order_by().values_list("token_id", "ability").annotate(n=Count("pk"), at=Max("received_at")),
+    ):
+        for token_id, ability, calls, last_at in rows:
+            known = found.get((token_id, ability), Refused(token_id, ability, 0, last_at))
+            found[token_id, ability] = replace(known, calls=known.calls + calls, last_at=max(known.last_at, last_at))
+    return list(found.values())
+
+
+def callers_of(token: Token, *, days: int = USAGE_DAYS) -> list[Caller]:
+    """The addresses that called most in the last `days` days, the busiest first, and when each called last."""
+    first = _first_day(days)
+    newest = UsageCount.objects.filter(token=token, day__gte=first).order_by("-day").values("pk")[:_COUNTS_AT_MOST]
+    counted = (
+        UsageCount.objects.filter(pk__in=newest).values_list("address").annotate(n=Sum("calls"), at=Max("last_at"))
+    )
+    tail = _tail(RequestLogEntry.objects.filter(token=token)).filter(received_at__gte=_midnight(first))
+    recent = tail.order_by().values_list("address").annotate(n=Count("pk"), at=Max("received_at"))
+    calls: dict[str, Caller] = {}
+    for rows in (counted, recent):
+        for address, number, last_at in rows.order_by("-n")[:_CALLERS_AT_MOST]:
+            known = calls.get(address, Caller(address, 0, last_at))
+            calls[address] = Caller(address, known.calls + number, max(known.last_at, last_at))
+    return sorted(calls.values(), key=lambda caller: (-caller.calls, caller.name))
+
+
+def agents_of(token: Token) -> list[Caller]:
+    """What the programs of its newest 1,000 calls call themselves; "" where they say nothing."""
+    newest = RequestLogEntry.objects.filter(token=token).order_by("-pk").values("pk")[:AGENTS_AMONG]
+    rows = (
+        RequestLogEntry.objects.filter(pk__in=newest)
+        .order_by()
+        .values_list("agent")
+        .annotate(n=Count("pk"), at=Max("received_at"))
+        .order_by("-n", "agent")
+    )
+    return [Caller(*row) for row in rows[:_CALLERS_AT_MOST]]
+
+
+def known_from() -> datetime | None:
+    """Days before this do not know all calls; None: they know them from the beginning."""
+    return UsageProgress.objects.values_list("days_known_from", flat=True).first()
 
 
 @transaction.atomic
@@ -88,21 +162,58 @@ def roll_up(*, now: datetime) -> int:
     last = settled.aggregate(last=Max("pk"))["last"]
     if last is None:
         return _skip_a_gap(progress)
-    rows = list(
-        stretch.filter(pk__lte=last, token__in=Token.objects.all())
+    entries = stretch.filter(pk__lte=last)
+    of_tokens = entries.filter(token__in=Token.objects.all())
+    counted = _add(UsageCount, of_tokens, "token_id", "day", "ability", "address", "status")
+    _add(TokenDay, of_tokens, "token_id", *_DAY_KINDS)
+    _add(WorkspaceDay, entries.filter(workspace__in=Workspace.objects.all()), "workspace_id", *_DAY_KINDS)
+    measures.count(entries)
+    UsageProgress.objects.update(last_entry_id=last)
+    return counted
+
+
+def _add(model: type[models.Model], entries: QuerySet[RequestLogEntry], *kinds: str) -> int:
+    """`entries` are added to the counts of `model`, which are by `kinds`; returns how many they are."""
+    found = entries.order_by().annotate(day=TruncDate("received_at", tzinfo=UTC)).values_list(*kinds)
+    total = 0
+    for *values, calls, last_at in list(found.annotate(calls=Count("pk"), last_at=Max("received_at"))):
+        kind = dict(zip(kinds, values, strict=True))
+        count, is_new = model._default_manager.get_or_create(**kind, defaults={"calls": calls, "last_at": last_at})
+        if not is_new:
+            known: Any = count
+            model._default_manager.filter(pk=count.pk).update(
+                calls=F("calls") + calls, last_at=max(known.last_at, last_at)
+            )
+        total += calls
+    return total
+
+
+def _days(counted: QuerySet[Any], log: QuerySet[RequestLogEntry], *, days: int) -> list[Day]:
+    first = _first_day(days)
+    recent = (
+        _tail(log)
+        .filter(received_at__gte=_midnight(first))
         .order_by()
         .annotate(day=TruncDate("received_at", tzinfo=UTC))
-        .values_list("token_id", "day", "ability", "address", "status")
+        .values_list(*_DAY_KINDS)
         .annotate(calls=Count("pk"), last_at=Max("received_at"))
     )
-    for token_id, day, ability, address, status, calls, last_at in rows:
-        kind = {"token_id": token_id, "day": day, "ability": ability, "address": address, "status": status}
-        count, is_new = UsageCount.objects.get_or_create(**kind, defaults={"calls": calls, "last_at": last_at})
-        if not is_new:
-            UsageCount.objects.filter(pk=count.pk).update(calls=F("calls") + calls, last_at=max(count.last_at, last_at))
-    measures.count(stretch.filter(pk__lte=last))
-    UsageProgress.objects.update(last_entry_id=last)
-    return sum(row[5] for row in rows)
+    merged: dict[tuple[Any, ...], Day] = {}
+    rows: Iterable[Any]
+    for rows in (counted.filter(day__gte=first).values_list(*_DAY_KINDS, "calls", "last_at"), recent):
+        for row in rows:
+            day = Day(*row)
+            if known := merged.get(row[:4]):
+                day = replace(day, calls=known.calls + day.calls, last_at=max(known.last_at, day.last_at))
+            merged[row[:4]] = day
+    return sorted(merged.values(), key=lambda day: (day.day, day.calls), reverse=True)
+
+
+def _tail(log: QuerySet[RequestLogEntry]) -> QuerySet[RequestLogEntry]:
+    """What of `log` the worker has not counted yet, the newest 50,000 of it."""
+    waiting = log.filter(pk__gt=_progress())
+    edge = waiting.order_by("-pk").values("pk")[_TAIL_AT_MOST - 1 : _TAIL_AT_MOST]
+    return waiting.filter(pk__gte=Coalesce(edge, 0))
 
 
 def _skip_a_gap(progress: UsageProgress) -> int:
@@ -124,6 +235,10 @@ def _progress() -> int:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def _first_day(days: int) -> date:
+    return _today() - timedelta(days=days - 1)
 
 
 def _today() -> date:

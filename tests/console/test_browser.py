@@ -13,7 +13,7 @@ from messaging.models import Message, Topic
 from personas.models import Persona
 from tests.browsing import Watched, in_every_look, signed_in
 from tests.conftest import PASSWORD
-from tokens.models import RequestLogEntry, Token
+from tokens.models import RequestLogEntry, Token, TokenAbility
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -36,6 +36,29 @@ def test_pages_of_the_console_break_no_rule_of_axe_policy_or_width(
     for path in _pages(token=token, call=call, message=message, persona=persona, topic=topic, person=viewer_user):
         watched.check(path)
 
+    assert watched.findings == []
+
+
+@in_every_look
+def test_rehearsal_and_granting_break_no_rule(
+    context: BrowserContext, live_server: Any, admin_user: User, token: Token, call: RequestLogEntry
+) -> None:
+    RequestLogEntry.objects.update(code="ability_missing", ability="data_export", status=403)
+    TokenAbility.objects.filter(token=token, key="data_export").delete()
+    watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
+
+    watched.check(reverse("admin:tokens_requestlogentry_control", args=[call.request_id]))
+    focused = watched.page.evaluate("document.activeElement.id")
+    watched.check(reverse("admin:tokens_token_usage", args=[token.pk]))
+    watched.page.get_by_text("The same as a table").click()
+    watched.look("chart as a table")
+    _send(watched.page, "Switch it on")
+    watched.look("granted")
+    watched.check(reverse("admin:tokens_token_impact", args=[token.pk]))
+    _send(watched.page, "Refuse every call for five minutes")
+    watched.look("rehearsal")
+
+    assert focused == "id_ability_data_export"
     assert watched.findings == []
 
 
@@ -175,10 +198,17 @@ def _pages(
         *(reverse(f"admin:{name}_add") for name in _ADDED),
         reverse("admin:accounts_workspace_changelist"),
         reverse("admin:tokens_requestlogentry_change", args=[call.request_id]),
+        reverse("admin:tokens_requestlogentry_control", args=[call.request_id]),
+        reverse("admin:tokens_requestlogentry_insight"),
+        reverse("admin:tokens_requestlogentry_insight") + "?days=90&by=ability",
         *(
             reverse(f"admin:{name}", args=[pk])
             for name, pk in (
                 ("tokens_token_change", token.pk),
+                ("tokens_token_usage", token.pk),
+                ("tokens_token_trim", token.pk),
+                ("tokens_token_impact", token.pk),
+                ("tokens_token_revoke", token.pk),
                 ("personas_persona_change", persona.pk),
                 ("messaging_message_change", message.pk),
                 ("messaging_topic_change", topic.pk),

@@ -18,7 +18,9 @@ from platforms.bevatel.server.wire import ContactCreate
 from platforms.docs.catalogue import DOCUMENTS
 from platforms.models import Connection, Link
 from platforms.raven.server.wire import TemplateSend
+from tokens.ability_use import unused
 from tokens.models import RequestLogEntry, Token
+from tokens.usage import days_of_token
 
 PASSWORD = "vako-limu-beda-runi"
 
@@ -28,9 +30,9 @@ def _login(settings: Any, db: None) -> None:
     settings.DEMO_ADMIN_USERNAME, settings.DEMO_ADMIN_PASSWORD = "admin", PASSWORD
 
 
-def load() -> str:
+def load(**options: Any) -> str:
     err = StringIO()
-    call_command("load_demo", stderr=err)
+    call_command("load_demo", stderr=err, **options)
     return err.getvalue()
 
 
@@ -115,6 +117,18 @@ def test_the_demo_has_no_token_of_its_own_and_no_made_up_traffic() -> None:
     assert not Delivery.objects.exists()
     assert not Message.objects.exists()
     assert not RequestLogEntry.objects.exists()
+
+
+def test_calls_are_made_up_only_when_asked_for_and_under_a_name_that_says_so() -> None:
+    load(calls=True)
+    load(calls=True)
+
+    token = Token.objects.get(workspace__slug="demo")
+    days = days_of_token(token, days=90)
+    assert "made-up" in token.name
+    assert len({day.day for day in days}) >= 60
+    assert {day.code for day in days} >= {"", "ability_missing"}
+    assert [each.key for each in unused(token, days, days=30, at=timezone.now())] != []
 
 
 def test_only_the_admin_can_sign_in() -> None:

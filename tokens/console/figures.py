@@ -1,20 +1,18 @@
-"""Calls of a token added up for a page: what a change would break, who still calls, a bar a day."""
+"""Calls of a token added up for a page: what a change would break, and who still calls."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Count, Max
-from django.utils import timezone
 from django.utils.translation import gettext
 
 from tokens.console.words import ability_label
 from tokens.models import USAGE_DAYS, RequestLogEntry, Token, TokenEvent
-from tokens.usage import Use, uses_of
+from tokens.usage import Caller, Day, agents_of, callers_of, days_of_token
 
 _LINES_AT_MOST = 20
 _LOOKED_AT_AT_MOST = 100_000
-_BAR_WIDTH, _BAR_GAP, _CHART_HEIGHT = 18, 6, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,51 +27,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One day of the chart; lengths in the units of the SVG."""
-
-    day: date
-    calls: int
-    refused: int
-    x: int
-    y: float
-    height: float
-    refused_y: float
-    refused_height: float
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
-    """A token's calls in the last 30 days."""
+    """A token's calls in a stretch of days."""
 
     calls: int
     refused: int
     by_ability: list[Line]
     by_address: list[Line]
-    by_status: list[Line]
-    bars: list[Bar]
-    highest: int
-    days: int = USAGE_DAYS
-
-    @property
-    def chart_width(self) -> int:
-        return len(self.bars) * (_BAR_WIDTH + _BAR_GAP) - _BAR_GAP
-
-    @property
-    def chart_height(self) -> int:
-        return _CHART_HEIGHT
-
-    @property
-    def first_day(self) -> date:
-        return self.bars[0].day
-
-    @property
-    def last_day(self) -> date:
-        return self.bars[-1].day
-
-    @property
-    def bar_width(self) -> int:
-        return _BAR_WIDTH
+    by_agent: list[Line]
+    """Of its newest 1,000 calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +47,18 @@ class OldSecretUse:
     lines: list[Line]
 
 
-def summary_of(token: Token) -> Summary:
-    """What `token` was used for in the last 30 days, days in UTC."""
-    uses = uses_of(token)
-    bars = _bars(uses, last=timezone.now().astimezone(UTC).date())
+def summary_of(token: Token, *, days: int = USAGE_DAYS, calls: Sequence[Day] | None = None) -> Summary:
+    """What `token` was used for in the last `days` days (UTC); `calls` are those, if they are at hand."""
+    if calls is None:
+        calls = days_of_token(token, days=days)
     return Summary(
-        calls=sum(use.calls for use in uses),
-        refused=sum(use.calls for use in uses if use.status >= 400),
-        by_ability=_lines(
-            uses, lambda use: ability_label(use.ability) if use.ability else gettext("No ability needed")
+        calls=sum(day.calls for day in calls),
+        refused=sum(day.calls for day in calls if day.status >= 400),
+        by_ability=lines_of(
+            calls, lambda day: ability_label(day.ability) if day.ability else gettext("No ability needed")
         ),
-        by_address=_lines(uses, lambda use: use.address),
-        by_status=_lines(uses, lambda use: str(use.status)),
-        bars=bars,
-        highest=max(bar.calls for bar in bars),
+        by_address=_callers(callers_of(token, days=days)),
+        by_agent=_callers(agents_of(token), nameless=gettext("No name given")),
     )
 
 
@@ -124,42 +84,21 @@ def old_secret_use(token: Token) -> OldSecretUse | None:
     return OldSecretUse(old=old, since=rotation.happened_at, lines=lines)
 
 
-def _lines(uses: Iterable[Use], label: Callable[[Use], str]) -> list[Line]:
+def lines_of(days: Iterable[Day], label: Callable[[Day], str]) -> list[Line]:
+    """The calls of `days` added up by what `label` says of each, the most first."""
     calls: dict[str, int] = {}
     last: dict[str, datetime] = {}
-    for use in uses:
-        key = label(use)
-        calls[key] = calls.get(key, 0) + use.calls
-        last[key] = max(last.get(key, use.last_at), use.last_at)
-    longest = max(calls.values(), default=0)
+    for day in days:
+        key = label(day)
+        calls[key] = calls.get(key, 0) + day.calls
+        last[key] = max(last.get(key, day.last_at), day.last_at)
     ranked = sorted(calls, key=lambda key: (-calls[key], key))
-    return [Line(key, calls[key], round(100 * calls[key] / longest, 1), last[key]) for key in ranked[:_LINES_AT_MOST]]
+    return _callers([Caller(key, calls[key], last[key]) for key in ranked])
 
 
-def _bars(uses: Iterable[Use], *, last: date) -> list[Bar]:
-    calls: dict[date, int] = {}
-    refused: dict[date, int] = {}
-    for use in uses:
-        calls[use.day] = calls.get(use.day, 0) + use.calls
-        refused[use.day] = refused.get(use.day, 0) + (use.calls if use.status >= 400 else 0)
-    days = [last - timedelta(days=ago) for ago in reversed(range(USAGE_DAYS))]
-    highest = max((calls.get(day, 0) for day in days), default=0) or 1
+def _callers(callers: Sequence[Caller], *, nameless: str = "") -> list[Line]:
+    longest = max((caller.calls for caller in callers), default=0)
     return [
-        _bar(day, number * (_BAR_WIDTH + _BAR_GAP), calls.get(day, 0), refused.get(day, 0), highest)
-        for number, day in enumerate(days)
+        Line(caller.name or nameless, caller.calls, round(100 * caller.calls / longest, 1), caller.last_at)
+        for caller in callers[:_LINES_AT_MOST]
     ]
-
-
-def _bar(day: date, x: int, calls: int, refused: int, highest: int) -> Bar:
-    height = round(max(2.0, _CHART_HEIGHT * calls / highest), 1) if calls else 1.0
-    refused_height = round(height * refused / calls, 1) if calls else 0.0
-    return Bar(
-        day=day,
-        calls=calls,
-        refused=refused,
-        x=x,
-        y=_CHART_HEIGHT - height,
-        height=height,
-        refused_y=_CHART_HEIGHT - refused_height,
-        refused_height=refused_height,
-    )

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
@@ -22,10 +22,12 @@ from personas.models import Origin
 from personas.services import PersonaDraft, add_persona
 from platforms.chative.server.mapping import uuid_of
 from platforms.connections import ConnectionDraft, add_connection
+from platforms.management.demo_calls import NAME, add_demo_calls
 from platforms.models import Link
 from platforms.registry import platform_of
 from platforms.transport import AddressRefused
 from tokens.abilities import ABILITY_KEYS
+from tokens.models import Token
 from tokens.services import COMMAND_LINE, Configuration, issue_token
 
 PEOPLE = (
@@ -68,6 +70,11 @@ CONNECTIONS = (
 class Command(BaseCommand):
     help = "Makes the admin, and in an empty database the workspaces demo and sandbox; changes nothing that exists."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--calls", action="store_true", help="also make a token with made-up calls of 60 days, for the charts"
+        )
+
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
         is_empty = not Workspace.objects.exists()
@@ -84,6 +91,8 @@ class Command(BaseCommand):
                     add_attribute(workspace=workspace, key=key, label=label, type=type, hint=hint)
             self._fill(demo)
             self._connect(demo, sandbox)
+        if options.get("calls") and not Token.objects.filter(name=NAME).exists():
+            add_demo_calls(workspace=Workspace.objects.get(slug="demo"), now=timezone.now())
 
     def _admin(self, username: str, password: str) -> tuple[User, bool]:
         found = User.objects.filter(username__iexact=username).first()

@@ -1,5 +1,6 @@
 """`message:send`: the vendor's published table to the letter, the defaults of the token, and what is stored."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -204,6 +205,21 @@ def test_a_new_topic_needs_topic_add_and_an_existing_one_does_not(
     assert (new.status_code, new.json()["code"]) == (403, "ability_missing")
     assert "topic_add" in new.json()["notification"]
     assert Topic.objects.count() == 1
+    assert RequestLogEntry.objects.latest("id").ability == "topic_add"
+
+
+def test_a_message_for_a_new_topic_is_noted_as_a_use_of_topic_add(
+    call: Api, body: dict[str, Any], token: Token, now: datetime
+) -> None:
+    noted = TokenAbility.objects.filter(token=token).exclude(used_within_at=None)
+    call("message:send", body)
+    first = list(noted.values_list("key", "used_within_at"))
+    TokenAbility.objects.update(used_within_at=None)
+
+    call("message:send", body)
+
+    assert first == [("topic_add", now)]
+    assert not noted.exists()
 
 
 def test_the_same_person_in_another_notation_is_the_same_persona(call: Api, body: dict[str, Any]) -> None:

@@ -12,8 +12,10 @@ from tokens.models import RequestLogEntry, Token
 from tokens.services import COMMAND_LINE, Configuration, IssuedToken, issue_token
 
 Url = Callable[..., str]
-READABLE = ("change", "permissions", "callbacks", "log", "usage", "history")
-WRITABLE = ("disable", "enable", "revoke", "delete", "rotate")
+READABLE = ("change", "permissions", "callbacks", "log", "usage", "impact", "rehearsal_now", "history")
+WRITABLE = ("disable", "enable", "revoke", "delete", "rotate", "trim")
+SENDABLE = ("grant", "undo", "rehearse", "end_rehearsal")
+"""Only by POST."""
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def test_readers_see_every_tab_and_can_change_nothing(
         assert shown.status_code == 200
         assert ">Send</button>" not in shown.text
         assert "Actions" not in shown.text
-    for page in ("change", "permissions", "callbacks", *WRITABLE):
+    for page in ("change", "permissions", "callbacks", *WRITABLE, *SENDABLE):
         assert client.post(url(page, token), {"version": 1, "name": "Mine"}).status_code == 403
     for page in WRITABLE:
         assert client.get(url(page, token)).status_code == 403
@@ -51,7 +53,7 @@ def test_readers_see_the_fields_but_cannot_type(viewer_client: Client, url: Url,
 
 @pytest.mark.parametrize("client_name", ["admin_client", "support_client", "viewer_client"])
 @pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("page", [*READABLE, *WRITABLE])
+@pytest.mark.parametrize("page", [*READABLE, *WRITABLE, *SENDABLE])
 def test_token_of_another_workspace_does_not_exist(
     request: pytest.FixtureRequest, client_name: str, method: str, page: str, url: Url, theirs: IssuedToken
 ) -> None:
