@@ -73,6 +73,7 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
         "MAIL_FROM": "Shop <raven@shop.example.org>",
         "DEFAULT_REQUESTS_PER_MINUTE": "7",
         "REQUEST_LOG_DAYS": "8",
+        "DAILY_FIGURES_DAYS": "120",
         "OUTBOX_THREADS": "9",
         "DELIVERY_DAYS": "11",
         "OUTBOX_AGE_LIMIT_MINUTES": "10",
@@ -90,7 +91,7 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
         " s.SECRET_KEY, s.TOKEN_PEPPERS, s.ENCRYPTION_KEYS, s.BASE_URL, s.BIND_ADDRESS, s.PORT, s.ALLOWED_HOSTS,"
         " s.TRUSTED_PROXY_COUNT, s.ALLOWED_PRIVATE_ADDRESSES,"
         " d['PASSWORD'], d['NAME'], d['PORT'], s.EMAIL_HOST, s.MAIL_FROM,"
-        " s.DEFAULT_REQUESTS_PER_MINUTE, s.REQUEST_LOG_DAYS,"
+        " s.DEFAULT_REQUESTS_PER_MINUTE, s.REQUEST_LOG_DAYS, s.DAILY_FIGURES_DAYS,"
         " s.OUTBOX_THREADS, s.DELIVERY_DAYS, s.OUTBOX_AGE_LIMIT.total_seconds(), s.CALLBACK_BUDGET_HOURS,"
         " s.DEMO_ADMIN_USERNAME, s.DEMO_ADMIN_PASSWORD, s.LOGGING['root']['level'],"
         " s.LOGGING['handlers']['console']['formatter'], s.METRICS_TOKEN]))"
@@ -103,7 +104,7 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
     assert json.loads(shown.stdout) == [
         False, PRODUCTION["SECRET_KEY"], {"1": "eR8kW2mZ5tQ0xJ7vB4nL9cY1hP6sD3gF"}, [PRODUCTION["ENCRYPTION_KEYS"]],
         "https://raven.example.org", "192.0.2.1", 8123, ["raven.example.org", "localhost"], 2, ["10.0.0.5:3000"],
-        "pass", "raven", 5433, "mail.example.org", "Shop <raven@shop.example.org>", 7, 8, 9, 11, 600.0, 24, "chief",
+        "pass", "raven", 5433, "mail.example.org", "Shop <raven@shop.example.org>", 7, 8, 120, 9, 11, 600.0, 24, "chief",
         "vako-limu-beda-runi", "WARNING", "json", "mQ2v9XcT5bN8kL1zR4yW",
     ]  # fmt: skip
 

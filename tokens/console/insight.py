@@ -18,7 +18,7 @@ from tokens import ability_use
 from tokens.ability_use import UnusedAbility
 from tokens.among import Among
 from tokens.console.chart import Asked, chart_of
-from tokens.console.figures import lines_of, summary_of
+from tokens.console.figures import Line, lines_of, summary_of
 from tokens.console.tabs import Show
 from tokens.console.words import ability_label, changes_of
 from tokens.models import Token, TokenAbility
@@ -41,7 +41,7 @@ def usage(request: HttpRequest, token: Token, may_write: bool, show: Show) -> Ht
     return show(
         "tokens/usage.html",
         chart=chart_of(_of_the_last(days, asked.days), asked),
-        by_code=lines_of([day for day in days if day.code], lambda day: day.code),
+        by_code=_why_refused(days),
         usage=summary_of(token, days=looked_back, calls=days),
         unused=ability_use.unused(token, days, days=looked_back, at=now),
         lacked=ability_use.lacked(token, days),
@@ -134,6 +134,11 @@ def _switched(
     return redirect("admin:tokens_token_usage", token.pk)
 
 
+def _why_refused(days: list[Day]) -> list[Line]:
+    """By code, or by status where an answer has no code."""
+    return lines_of([day for day in days if day.status >= 400], lambda day: day.code or str(day.status))
+
+
 def _chosen(form: _TrimForm, unused: list[UnusedAbility]) -> set[str]:
     """What is ticked: what was sent, or else all that had its whole time to be used."""
     if form.is_bound:
@@ -160,7 +165,7 @@ def workspace_insight(request: HttpRequest, workspace: Workspace) -> dict[str, A
     busiest = sorted(calls, key=lambda pk: (-calls[pk], pk))[:_TOKENS_SHOWN]
     return {
         "chart": chart_of(days, asked),
-        "by_code": lines_of([day for day in days if day.code], lambda day: day.code),
+        "by_code": _why_refused(days),
         "by_ability": lines_of([day for day in days if day.ability], lambda day: ability_label(day.ability)),
         "busiest": [(tokens[pk], calls[pk]) for pk in busiest if calls[pk]],
         "is_cut": len(tokens) == _TOKENS_AMONG,
