@@ -104,8 +104,8 @@ def test_every_variable_can_be_read_from_a_file(project: Path, tmp_path: Path) -
     assert json.loads(shown.stdout) == [
         False, PRODUCTION["SECRET_KEY"], {"1": "eR8kW2mZ5tQ0xJ7vB4nL9cY1hP6sD3gF"}, [PRODUCTION["ENCRYPTION_KEYS"]],
         "https://raven.example.org", "192.0.2.1", 8123, ["raven.example.org", "localhost"], 2, ["10.0.0.5:3000"],
-        "pass", "raven", 5433, "mail.example.org", "Shop <raven@shop.example.org>", 7, 8, 120, 9, 11, 600.0, 24, "chief",
-        "vako-limu-beda-runi", "WARNING", "json", "mQ2v9XcT5bN8kL1zR4yW",
+        "pass", "raven", 5433, "mail.example.org", "Shop <raven@shop.example.org>", 7, 8, 120, 9, 11, 600.0, 24,
+        "chief", "vako-limu-beda-runi", "WARNING", "json", "mQ2v9XcT5bN8kL1zR4yW",
     ]  # fmt: skip
 
 

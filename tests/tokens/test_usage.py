@@ -149,7 +149,7 @@ def test_days_before_the_update_are_counted_from_the_log_and_known_from_its_firs
     TokenDay.objects.all().delete()
     WorkspaceDay.objects.all().delete()
 
-    import_module("tokens.migrations.0011_count_days_of_the_log").count_days_of_the_log(apps, None)
+    import_module("tokens.migrations.0012_count_days_of_the_log").count_days_of_the_log(apps, None)
 
     assert (days_of_token(token, days=7), days_of_workspace(token.workspace, days=7)) == expected
     assert usage.known_from() == (None if first_id == 1 else now - timedelta(days=3))

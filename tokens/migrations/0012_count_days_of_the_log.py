@@ -28,6 +28,6 @@ def count_days_of_the_log(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tokens", "0010_keep_figures_of_days")]
+    dependencies = [("tokens", "0011_keep_figures_of_days")]
 
     operations = [migrations.RunPython(count_days_of_the_log, migrations.RunPython.noop)]

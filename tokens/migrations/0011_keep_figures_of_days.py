@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_message_retention'),
-        ('tokens', '0009_find_by_last_four'),
+        ('tokens', '0010_calendars_of_expirations'),
     ]
 
     operations = [
