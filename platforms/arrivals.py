@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from delivery.models import Delivery
@@ -14,7 +14,7 @@ from platforms.models import Connection, Link
 from platforms.registry import platform_of
 
 LATEST = 100
-"""Deliveries that are looked at; older ones are in the monitor."""
+"""Deliveries that are looked at, of each connection at least; older ones are in the monitor."""
 SOON = timedelta(seconds=5)
 OVERDUE = timedelta(seconds=30)
 """Nothing that is due waits this long for a worker that runs."""
@@ -103,8 +103,7 @@ def can_read(platform: Platform) -> bool:
 def arrivals_of_persona(*, workspace_id: int, persona_id: int, at: datetime) -> list[Place]:
     """Each connection that carries people, or was sent something about this one; in the order they were added."""
     sent = Delivery.objects.of_persona(persona_id).filter(workspace=workspace_id, kind__startswith="persona.")
-    deliveries = list(sent[:LATEST])
-    connections = _connections(workspace_id, deliveries, carrying="carries_personas")
+    connections, deliveries = _looked_at(sent, workspace_id, carrying="carries_personas")
     linked = Link.objects.filter(persona_id=persona_id, connection__in=connections) if connections else []
     links = {link.connection_id: link for link in linked}
     return [_place(connection, deliveries, links.get(connection.pk), at=at) for connection in connections]
@@ -113,9 +112,19 @@ def arrivals_of_persona(*, workspace_id: int, persona_id: int, at: datetime) -> 
 def arrivals_of_token(*, workspace_id: int, token_id: int, at: datetime) -> list[Place]:
     """Each connection that carries tokens, or was sent this one's configuration."""
     sent = Delivery.objects.filter(workspace=workspace_id, token_id=token_id).order_by("-id")
-    deliveries = list(sent[:LATEST])
-    connections = _connections(workspace_id, deliveries, carrying="carries_tokens")
+    connections, deliveries = _looked_at(sent, workspace_id, carrying="carries_tokens")
     return [_place(connection, deliveries, None, at=at) for connection in connections]
+
+
+def _looked_at(
+    sent: "QuerySet[Delivery]", workspace_id: int, *, carrying: str
+) -> tuple[list[Connection], list[Delivery]]:
+    """The connections concerned, and what was sent to them lately."""
+    latest = list(sent[:LATEST])
+    connections = _connections(workspace_id, latest, carrying=carrying)
+    if len(latest) == LATEST:  # what waits for one that is away may stand before all that arrived at another
+        latest = [each for of in connections for each in sent.filter(destination=of.destination_id)[:LATEST]]
+    return connections, latest
 
 
 def _connections(workspace_id: int, sent: Sequence[Delivery], *, carrying: str) -> list[Connection]:

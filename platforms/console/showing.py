@@ -20,6 +20,7 @@ from platforms.arrivals import Place, arrivals_of_persona, arrivals_of_token
 from tokens.models import Token
 
 _POLL_FAST_MS, _POLL_SLOWLY_MS = 700, 5000
+_BEHIND_SHOWN = 3
 NOT_FOR_ITS_VALUES = frozenset({"http_401", "http_402", "http_403", "address_refused", "secret_unreadable"})
 _FIELDS_OF_TOKENS = {
     "name": _("Name"), "ability": _("Abilities"), "is_on": _("Switched on"), "activates_at": _("Activation"),
@@ -48,6 +49,8 @@ class ShownDelivery:
 class ShownPlace:
     place: Place
     undelivered: list[ShownDelivery]
+    behind: int
+    """How many more wait behind those; 0 when they are few enough to be shown."""
     arrived: ShownDelivery | None
     given_up: list[ShownDelivery]
     drifted: list[str]
@@ -105,9 +108,12 @@ def _shown(place: Place, fields: Any, label: Any) -> ShownPlace:
     def showing(delivery: Delivery) -> ShownDelivery:
         return ShownDelivery(delivery, fields(delivery), _monitor_url(delivery), _leaves(delivery, place))
 
+    behind = [delivery for delivery in place.undelivered if _is_behind(delivery, place)]
+    hidden = behind if len(behind) > _BEHIND_SHOWN else []
     return ShownPlace(
         place,
-        [showing(delivery) for delivery in place.undelivered],
+        [showing(delivery) for delivery in place.undelivered if delivery not in hidden],
+        len(hidden),
         showing(place.arrived) if place.arrived else None,
         [showing(delivery) for delivery in place.given_up],
         [label(field) for field in place.link.drifted_fields] if place.link else [],
@@ -115,12 +121,19 @@ def _shown(place: Place, fields: Any, label: Any) -> ShownPlace:
 
 
 def _leaves(delivery: Delivery, place: Place) -> str:
-    is_under_way = {State.WAITING, State.SENDING}
-    if any(other.pk < delivery.pk and other.state in is_under_way for other in place.undelivered):
+    if _is_behind(delivery, place):
         return gettext("leaves with the one before it, or after it")
     if delivery.due_at > place.at:
         return ""
     return gettext("waits") if place.waits_because else gettext("leaves in a moment")
+
+
+def _is_behind(delivery: Delivery, place: Place) -> bool:
+    """Whether it waits for an earlier one, which it leaves with or after."""
+    if delivery.state != State.WAITING:
+        return False
+    is_under_way = {State.WAITING, State.SENDING}
+    return any(other.pk < delivery.pk and other.state in is_under_way for other in place.undelivered)
 
 
 class _PersonWords:

@@ -105,6 +105,26 @@ def test_waiting_behind_another_says_so_and_promises_no_moment(
     assert "leaves in a moment" not in answer
 
 
+def test_many_that_wait_behind_one_are_counted_and_hide_nothing_of_other_connections(
+    client: Client, rina: Persona, shop: Connection, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platforms.arrivals.LATEST", 10)
+    other = connected(workspace, name="Other")
+    for number in range(12):
+        draft = PersonaDraft(name=f"Rina {number}")
+        update_persona(workspace=workspace, persona_id=rina.pk, draft=draft, cause=BY_TEST)
+        Delivery.objects.filter(destination=other.destination_id).update(state="delivered", settled_at=BY_TEST.at)
+        if number == 1:
+            Destination.objects.filter(pk=other.destination_id).update(carries_personas=False)
+    Destination.objects.filter(pk=other.destination_id).update(carries_personas=True)
+
+    answer = shown(client, rina)
+
+    assert "9 later changes leave with it, or after it." in answer
+    assert answer.count("leaves with the one before it") == 0
+    assert 'data-spoken="Shop: Waiting. Other: Delivered."' in answer
+
+
 def test_what_leaves_now_is_asked_for_soon_and_what_arrived_never_again(
     client: Client, rina: Persona, now: datetime
 ) -> None:
