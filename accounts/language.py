@@ -1,8 +1,9 @@
 """Which language somebody reads, and what was said in English earlier, said again in theirs."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
@@ -11,6 +12,7 @@ from django.utils.formats import number_format
 
 from accounts.models import User
 
+T = TypeVar("T")
 _COOKIE_AGE_S = 365 * 24 * 60 * 60
 _SESSION_KEY = "language"
 
@@ -39,6 +41,15 @@ def reader_language(user: Any) -> str:
 def as_stored() -> translation.override:
     """What is said inside is English: it is kept, and `retold` to whoever reads it."""
     return translation.override(settings.LANGUAGE_CODE)
+
+
+def in_every_language(say: Callable[[], T]) -> list[T]:
+    """What `say` says in each language: for what people may write in any of them."""
+    said = []
+    for code, _name in settings.LANGUAGES:
+        with translation.override(code):
+            said.append(say())
+    return said
 
 
 def grouped(number: int) -> str:

@@ -25,7 +25,7 @@ from accounts.language import retold
 from accounts.models import User, Workspace
 from personas.attributes import parse_value
 from personas.importing.cells import Address, typed_contacts
-from personas.importing.columns import CLEAR, Column, columns_of, written_only
+from personas.importing.columns import Column, clear_word, columns_of, written_only
 from personas.importing.kind import sheet_name
 from personas.models import AttributeType, AttributeValue, Contact, ContactType, Operation, OperationRow, Persona
 from raven_admin import spreadsheet
@@ -114,7 +114,7 @@ def _how_to_upload() -> list[tuple[str, str | int]]:
     return [
         (_("Uploading this file"), _("Change what you like and upload it under Personas, Import. You see what would "
                                      "change before anything is stored.")),
-        (_("Empty cells"), _("Leave a value as it is. Write %(clear)s to take it away.") % {"clear": CLEAR}),
+        (_("Empty cells"), _("Leave a value as it is. Write %(clear)s to take it away.") % {"clear": clear_word()}),
         (_("The column ID"), _("Says whose row it is. Leave it empty to add somebody.")),
         (_("Contacts"), _("Several of a kind stand in one cell with ; between them. In a row with an ID the cell "
                           "has all of that kind: what is not in it is taken away.")),
@@ -222,7 +222,7 @@ def _fill_guide(sheet: Any, columns: Sequence[Column], workspace: Workspace) -> 
     )
     lines = [
         (_("What to do"), what_to_do % {"sheet": sheet_name()}),
-        (_("Who is there already"), who_is_there % {"clear": CLEAR}),
+        (_("Who is there already"), who_is_there % {"clear": clear_word()}),
         *((column.title, column.hint) for column in columns),
     ]
     for number, (title, text) in enumerate(lines, start=3):

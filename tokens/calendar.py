@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from accounts.access import may
+from accounts.language import reader_language
 from accounts.models import User, Workspace
 from accounts.roles import Action
 from tokens import icalendar
@@ -58,7 +60,8 @@ def read_feed(*, secret: str, at: datetime) -> Calendar | None:
         return None
     if feed.last_read_at is None or at - feed.last_read_at >= _READING_NOTED_EVERY:
         CalendarFeed.objects.filter(pk=feed.pk).update(last_read_at=at)
-    return Calendar(feed.workspace, calendar_of(feed.workspace, at=at))
+    with translation.override(reader_language(feed.user)):
+        return Calendar(feed.workspace, calendar_of(feed.workspace, at=at))
 
 
 def calendar_of(workspace: Workspace, *, at: datetime) -> bytes:

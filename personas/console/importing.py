@@ -23,7 +23,7 @@ from accounts.roles import Action
 from personas.console.operations import OperationPages
 from personas.excel import people_response, refused_response, template_response
 from personas.filters import FilterInvalid, PersonaFilter
-from personas.importing.columns import CLEAR, columns_of
+from personas.importing.columns import clear_word, columns_of
 from personas.importing.kind import is_enough
 from personas.importing.reading import (
     MAX_BYTES,
@@ -102,7 +102,7 @@ class ImportPages(OperationPages):
             "columns": [column for column in columns_of(workspace) if column.is_read],
             "max_size": megabytes(MAX_BYTES),
             "max_rows": grouped(MAX_ROWS),
-            "clear": CLEAR,
+            "clear": clear_word(),
         }
         return TemplateResponse(request, "personas/import.html", context, status=422 if form.errors else 200)
 

@@ -4,13 +4,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 
 import phonenumbers
 from django.utils.translation import gettext as _
 
+from accounts.language import in_every_language
 from personas.attributes import parse_value
 from personas.contacts import ContactKeyInvalid, normalise
-from personas.importing.columns import CLEAR, Column
+from personas.importing.columns import Column, clear_words
 from personas.importing.reading import Cell
 
 Value = str | int | float | bool
@@ -22,6 +24,12 @@ MAX_CONTACTS = 50
 _PHONES = frozenset({"phone", "whatsapp"})
 _DAY_MONTH_YEAR = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})", re.ASCII)
 _WORDY_DATES = ("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%Y/%m/%d")
+_MONTHS = {
+    "januari": "January", "februari": "February", "maret": "March", "mei": "May", "juni": "June", "juli": "July",
+    "agustus": "August", "agt": "Aug", "agu": "Aug", "ags": "Aug", "oktober": "October", "okt": "Oct",
+    "nopember": "November", "nop": "Nov", "desember": "December", "des": "Dec",
+}  # fmt: skip
+"""Indonesian ones that are not English as well."""
 _SHORTENED_NUMBER = re.compile(r"\d[.,]\d+E\+\d+", re.ASCII | re.IGNORECASE)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -81,7 +89,7 @@ def _understand(said: Said, column: Column, value: Value, *, country: str) -> No
     text = as_text(value)
     if _UNSTORABLE.search(text):
         raise ValueError(_("It contains a character that can’t be stored."))
-    is_clear = text.strip().casefold() == CLEAR
+    is_clear = text.strip().casefold() in clear_words()
     if column.key == "id":
         said.persona_id = _persona_id(text)
     elif column.key.startswith("contact:"):
@@ -121,11 +129,20 @@ def _persona_id(text: str) -> int:
 def _attribute(type: str, value: Value, text: str) -> str:
     if type == "date":
         return _day(value, text)
+    if type == "boolean":
+        text = _yes_and_no().get(text.strip().casefold(), text)
     try:
         return parse_value(type, text if type == "text" else text.strip())
     except ValueError as error:
         problem = str(error)
         raise ValueError(problem[:1].upper() + problem[1:]) from None
+
+
+@cache
+def _yes_and_no() -> dict[str, str]:
+    """As `parse_value` takes them, by the words of every language."""
+    words = dict.fromkeys(in_every_language(lambda: _("yes")), "true")
+    return words | dict.fromkeys(in_every_language(lambda: _("no")), "false")
 
 
 def _day(value: Value, text: str) -> str:
@@ -138,9 +155,10 @@ def _day(value: Value, text: str) -> str:
         )
     if found := _DAY_MONTH_YEAR.fullmatch(text):
         return _day_in_figures(text, int(found[1]), int(found[3]), int(found[4]), is_day_first=found[2] == ".")
+    in_english = re.sub(r"[^\W\d_]+", lambda word: _MONTHS.get(word[0].casefold(), word[0]), text)
     for shape in _WORDY_DATES:
         try:
-            return datetime.strptime(text, shape).date().isoformat()  # noqa: DTZ007 - a day
+            return datetime.strptime(in_english, shape).date().isoformat()  # noqa: DTZ007 - a day
         except ValueError:
             continue
     try:

@@ -4,14 +4,24 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from django.utils.translation import gettext as _
 
+from accounts.language import in_every_language
 from accounts.models import Workspace
 from personas.models import AttributeDefinition, AttributeType, ContactType
 
-CLEAR = "(clear)"
-"""The word that takes a value away; an empty cell leaves it as it is."""
+
+def clear_word() -> str:
+    """What takes a value away, in the viewer's language; an empty cell leaves it as it is."""
+    return _("(clear)")
+
+
+@cache
+def clear_words() -> frozenset[str]:
+    """Of every language, because a file is written by one person and uploaded by another."""
+    return frozenset(in_every_language(clear_word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +46,63 @@ class Column:
 
 _ALIASES = {
     "id": ("persona id", "person id", "persona", "person"),
-    "name": ("full name", "display name"),
-    "gender": ("sex",),
-    "birthday": ("birth date", "birthdate", "date of birth", "dob"),
-    "notes": ("note", "comment", "comments", "remarks"),
-    "contact:whatsapp": ("whatsapp number", "wa"),
-    "contact:phone": ("phone number", "telephone", "mobile", "mobile number", "mobile phone", "tel"),
-    "contact:email": ("email", "email address", "e-mail address", "mail"),
+    "name": ("full name", "display name", "nama lengkap"),
+    "gender": ("sex", "kelamin"),
+    "birthday": ("birth date", "birthdate", "date of birth", "dob", "tgl lahir", "lahir"),
+    "notes": ("note", "comment", "comments", "remarks", "keterangan"),
+    "contact:whatsapp": ("whatsapp number", "wa", "nomor whatsapp", "no whatsapp", "no wa", "nomor wa"),
+    "contact:phone": (
+        "phone number",
+        "telephone",
+        "mobile",
+        "mobile number",
+        "mobile phone",
+        "tel",
+        "nomor telepon",
+        "no telepon",
+        "telp",
+        "no telp",
+        "nomor hp",
+        "no hp",
+        "hp",
+    ),
+    "contact:email": ("email", "email address", "e-mail address", "mail", "alamat e-mail", "alamat email", "surel"),
     "contact:web_chat": ("webchat",),
 }
 
 
 def columns_of(workspace: Workspace) -> list[Column]:
-    """What a file of this workspace's people has, in the order of downloads."""
-    fixed = [
+    """What a file of this workspace's people has, in the order of downloads; titles in the viewer's language."""
+    fixed, contacts = _fixed(), _contacts(workspace)
+    taken = {title for titles in in_every_language(_own_titles) for title in titles}
+    definitions = AttributeDefinition.objects.filter(workspace=workspace).order_by("position", "id")
+    return [*fixed, *_attribute_columns(definitions, taken), *contacts, written_only()[0]]
+
+
+def _fixed() -> list[Column]:
+    return [
         Column("id", "ID", _("The person’s number here. Leave it empty to add somebody."), AttributeType.NUMBER, 10),
         Column("name", _("Name"), _("Needed to add somebody."), width=28),
         Column("gender", _("Gender"), ""),
         Column("birthday", _("Birthday"), _("A date, or text as 1990-12-31."), AttributeType.DATE, 13),
         Column("notes", _("Notes"), "", width=30),
     ]
+
+
+def _contacts(workspace: Workspace) -> list[Column]:
     several = _("Several with ; between them.")
-    contacts = [
+    return [
         Column(
             f"contact:{kind.value}", str(kind.label), f"{_contact_hint(kind, workspace)} {several}".strip(), width=22
         )
         for kind in ContactType
     ]
-    taken = {_folded(column.title) for column in [*fixed, *contacts, *written_only()]}
-    definitions = AttributeDefinition.objects.filter(workspace=workspace).order_by("position", "id")
-    return [*fixed, *_attribute_columns(definitions, taken), *contacts, written_only()[0]]
+
+
+def _own_titles() -> dict[str, str]:
+    """The key of each column that every workspace has, by its title in the language that is spoken now."""
+    titles = {_folded(column.title): column.key for column in [*_fixed(), *written_only()]}
+    return titles | {_folded(str(kind.label)): f"contact:{kind.value}" for kind in ContactType}
 
 
 def written_only() -> list[Column]:
@@ -77,11 +114,14 @@ def written_only() -> list[Column]:
 
 
 def matched(header: Sequence[str], columns: Iterable[Column]) -> list[str]:
-    """The key of each title, in any case; "" for one that is unknown, or that stands there a second time."""
+    """The key of each title, in any case and any of our languages; "" for an unknown or a repeated one."""
     known: dict[str, str] = {}
     every = {column.key: column for column in [*columns, *written_only()]}
     for column in every.values():
         known.setdefault(_folded(column.title), column.key)
+    for titles in in_every_language(_own_titles):
+        for title, key in titles.items():
+            known.setdefault(title, key)
     for column in every.values():
         for name in (column.key, column.detail, *_ALIASES.get(column.key, ())):
             known.setdefault(_folded(name), column.key)

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from accounts.language import in_every_language
 from accounts.models import Workspace
 from accounts.roles import Action as RoleAction
 from personas.batches import NewPersona, add_personas
@@ -43,7 +44,7 @@ class ImportKind:
     def prepare(self, operation: Operation, *, after: OperationRow | None) -> Iterator[Sequence[OperationRow]]:
         """When no column tells one person from another, there are no rows, and the viewer says which column is what."""
         content = bytes(OperationFile.objects.get(operation=operation).content)
-        table = read_table(content, preferred_sheet=sheet_name())
+        table = read_table(content, preferred_sheets=in_every_language(sheet_name))
         columns = {column.key: column for column in columns_of(operation.workspace)}
         file_columns = self._file_columns(operation, table, columns)
         keys = [column["key"] for column in file_columns]

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar
@@ -67,8 +67,8 @@ class Table:
     total: int | None
 
 
-def read_table(content: bytes, *, preferred_sheet: str) -> Table:
-    """What the file holds; of several sheets `preferred_sheet`, else the first that has anything in it.
+def read_table(content: bytes, *, preferred_sheets: Collection[str]) -> Table:
+    """What the file holds; of several sheets the first of `preferred_sheets`, else the first that has anything in it.
 
     Empty rows are left out, though they count in the numbers. Raises FileTooLarge and FileUnreadable, of a text file
     also while its rows are read.
@@ -76,7 +76,7 @@ def read_table(content: bytes, *, preferred_sheet: str) -> Table:
     if len(content) > MAX_BYTES:
         raise FileTooLarge(megabytes(len(content)), megabytes(MAX_BYTES))
     if content.startswith(_ZIP):
-        return _table_of_workbook(content, preferred_sheet)
+        return _table_of_workbook(content, preferred_sheets)
     if content.startswith(_OLE):
         raise FileUnreadable(_("it is protected by a password, or an .xls file of an old Excel. Save it as .xlsx."))
     return _table_of_text(content)
@@ -93,11 +93,11 @@ def megabytes(size: int) -> str:
 
 
 # --------------------------------------------------------------------------------------------------- workbooks
-def _table_of_workbook(content: bytes, preferred_sheet: str) -> Table:
+def _table_of_workbook(content: bytes, preferred_sheets: Collection[str]) -> Table:
     _check_extent(content)
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
-        sheet = _chosen_sheet(workbook, preferred_sheet)
+        sheet = _chosen_sheet(workbook, preferred_sheets)
     except PasswordError:
         raise FileUnreadable(_("it is protected by a password. Save it without one.")) from None
     except (CalamineError, XmlError, ZipError, ValueError, OSError) as error:
@@ -112,9 +112,10 @@ def _table_of_workbook(content: bytes, preferred_sheet: str) -> Table:
     return Table([_text(cell) for cell in header], rows, sheet.height - 1)
 
 
-def _chosen_sheet(workbook: CalamineWorkbook, preferred: str) -> CalamineSheet | None:
-    if preferred in workbook.sheet_names:
-        return workbook.get_sheet_by_name(preferred)
+def _chosen_sheet(workbook: CalamineWorkbook, preferred: Collection[str]) -> CalamineSheet | None:
+    for name in preferred:
+        if name in workbook.sheet_names:
+            return workbook.get_sheet_by_name(name)
     for name in workbook.sheet_names:
         sheet = workbook.get_sheet_by_name(name)
         if sheet.height:

@@ -63,6 +63,14 @@ def test_token_that_ends_stands_in_the_calendar_with_reminders_at_its_moments(
     assert [alarm["trigger"].dt.days for alarm in entry.walk("VALARM")] == [-30, -7, -1]
 
 
+def test_calendar_is_in_the_language_of_its_person(ending: Token, address: str, viewer_user: User) -> None:
+    User.objects.filter(pk=viewer_user.pk).update(language="id")
+
+    [entry] = entries(Client().get(address).content)
+
+    assert str(entry["summary"]) == "Token “Shop, backend; “new”” berakhir"
+
+
 def test_only_tokens_whose_end_is_told_stand_in_it(
     ending: Token, workspace: Workspace, other_workspace: Workspace, address: str, now: datetime
 ) -> None:

@@ -21,7 +21,7 @@ def test_cells_far_apart_are_refused_before_the_rectangle_between_them_is_made()
             archive.writestr(name, content)
 
     with pytest.raises(FileTooLarge, match="1,048,576 rows"):
-        read_table(saved.getvalue(), preferred_sheet="People")
+        read_table(saved.getvalue(), preferred_sheets=["People"])
 
 
 def test_archive_that_unpacks_to_far_more_than_its_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,19 +32,19 @@ def test_archive_that_unpacks_to_far_more_than_its_size_is_refused(monkeypatch: 
     assert len(saved.getvalue()) < 10_000
 
     with pytest.raises(FileTooLarge):
-        read_table(saved.getvalue(), preferred_sheet="People")
+        read_table(saved.getvalue(), preferred_sheets=["People"])
 
 
 def test_text_file_with_too_many_rows_or_columns_is_refused_while_it_is_read() -> None:
-    table = read_table(b"Name\n" + b"x\n" * (MAX_ROWS + 1), preferred_sheet="People")
+    table = read_table(b"Name\n" + b"x\n" * (MAX_ROWS + 1), preferred_sheets=["People"])
     with pytest.raises(FileTooLarge, match="rows below its header"):
         list(table.rows)
     with pytest.raises(FileTooLarge, match="columns"):
-        read_table(b"a;" * (MAX_COLUMNS + 1), preferred_sheet="People")
+        read_table(b"a;" * (MAX_COLUMNS + 1), preferred_sheets=["People"])
 
 
 def test_rows_keep_the_numbers_that_the_program_shows() -> None:
-    table = read_table(workbook([None], ["Name", "City"], [None], ["Rina", "Bandung"]), preferred_sheet="People")
+    table = read_table(workbook([None], ["Name", "City"], [None], ["Rina", "Bandung"]), preferred_sheets=["People"])
 
     assert (table.header, list(table.rows)) == (["Name", "City"], [(4, ["Rina", "Bandung"])])
 
@@ -56,5 +56,5 @@ def test_sheet_of_ours_is_preferred_and_else_the_first_with_anything_in_it() -> 
     saved = io.BytesIO()
     made.save(saved)
 
-    assert read_table(saved.getvalue(), preferred_sheet="People").header == ["Name"]
-    assert read_table(saved.getvalue(), preferred_sheet="Other").header == ["Something"]
+    assert read_table(saved.getvalue(), preferred_sheets=["People"]).header == ["Name"]
+    assert read_table(saved.getvalue(), preferred_sheets=["Other"]).header == ["Something"]
