@@ -59,7 +59,7 @@ def held_pepper(given: str) -> int:
 
 @transaction.atomic
 def share_token(*, workspace: Workspace, identity: Identity, configuration: Configuration, by: Actor) -> Token:
-    """The token that `identity` tells of works here, configured so; its caretaker here stays.
+    """The token that `identity` tells of works here, configured so; who is told of it here stays.
 
     Raises TokenIdTaken, TokenDigestDiffers, TokenIsRevoked, and what `configure_token` raises.
     """
@@ -71,7 +71,7 @@ def share_token(*, workspace: Workspace, identity: Identity, configuration: Conf
         raise TokenIdTaken(token_id=identity.public_id)
     if known.pepper_number == identity.pepper_number and known.digest != identity.digest:
         raise TokenDigestDiffers(token_id=identity.public_id)
-    configuration = replace(configuration, caretaker=known.caretaker)
+    configuration = replace(configuration, caretaker=known.caretaker, notice_address=known.notice_address)
     configure_token(token=known, configuration=configuration, version=known.version, by=by)
     # Digests under two peppers can't be compared; the one that comes is of the server that issued the token.
     Token.objects.filter(pk=known.pk).update(digest=identity.digest, pepper_number=identity.pepper_number)

@@ -119,6 +119,8 @@ def shown(field: str, text: str) -> Shown:
             return Shown(text, datetime.fromisoformat(text))
         except ValueError:
             return Shown(text)
+    if field == "secret":
+        return Shown(gettext("issued by another server"))
     if field == "is_on" or field.startswith("ability:"):
         return Shown({"on": gettext("on"), "off": gettext("off")}.get(text, text))
     return Shown(text)

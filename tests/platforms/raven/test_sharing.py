@@ -78,22 +78,20 @@ def test_shared_token_moves_to_the_newest_pepper_of_this_server_when_used(call: 
     assert (token.pepper_number, token.digest) == (2, elsewhere.digest(OWN))
 
 
-def test_token_shared_again_is_as_said_last_and_keeps_its_caretaker(
+def test_token_shared_again_is_as_said_last_and_keeps_who_is_told_of_it(
     call: Api, elsewhere: Secret, support_user: User
 ) -> None:
     put(call, share(elsewhere, requests_per_minute=50))
-    Token.objects.filter(public_id=elsewhere.public_id).update(caretaker=support_user)
+    Token.objects.filter(public_id=elsewhere.public_id).update(
+        caretaker=support_user, notice_address="team@example.org"
+    )
 
     again = put(call, share(elsewhere, name="Shop 2", is_on=False))
 
     token = Token.objects.get(public_id=elsewhere.public_id)
     assert (again.status_code, again["ETag"]) == (200, '"2"')
-    assert (token.name, token.is_on, token.requests_per_minute, token.caretaker) == (
-        "Shop 2",
-        False,
-        None,
-        support_user,
-    )
+    assert (token.name, token.is_on, token.requests_per_minute) == ("Shop 2", False, None)
+    assert (token.caretaker, token.notice_address) == (support_user, "team@example.org")
     assert refused(call("persona", token=elsewhere.value))[1] == "token_disabled"
 
 
