@@ -13,7 +13,7 @@ from django.apps import apps
 from django.db import models, transaction
 
 from personas.attributes import parse_value
-from personas.models import AttributeDefinition, AttributeValue, Persona
+from personas.models import AttributeDefinition, AttributeValue, OperationRow, Persona
 
 Snapshot = dict[str, Any]
 """`rows`: by model, its rows as `row_of` gives them; `pointers`: [model, column, target, ids] of rows that a deletion
@@ -154,10 +154,14 @@ def _add_pointers(taken: dict[int, Snapshot], field: models.ForeignKey[Any, Any]
 
 
 def _point_again(pointers: Iterable[Sequence[Any]]) -> None:
-    """What pointed at rows that are there again points at them, where it points at nothing."""
+    """What pointed at rows that are there again points at them, where it points at nothing.
+
+    Not what operations noted of a persona: deleting it emptied that, so it tells of nobody any more.
+    """
     of_column: dict[tuple[str, str], list[tuple[int, list[int]]]] = defaultdict(list)
     for label, column, target, ids in pointers:
-        of_column[label, column].append((target, ids))
+        if label != OperationRow._meta.label:
+            of_column[label, column].append((target, ids))
     for (label, column), targets in of_column.items():
         pointed_at: Any = apps.get_model(label)._meta.get_field(column).related_model
         there = _ids_there(pointed_at, [target for target, _ids in targets])

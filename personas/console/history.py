@@ -319,7 +319,7 @@ class PersonaChangePages(WorkspaceModelAdmin):
 class DeletionReceiptPages(WorkspaceModelAdmin):
     """That personas were deleted, by whom and when; nothing here says who they were."""
 
-    list_display = ("number", "persona_number", "made_by", "contact_count", "message_count", "deleted_at")
+    list_display = ("number", "persona_number", "made_by", "contacts", "messages", "deleted")
     list_display_links = ("number",)
     list_filter: ClassVar[tuple[Any, ...]] = (OriginFilter,)
     sortable_by = ()
@@ -356,6 +356,22 @@ class DeletionReceiptPages(WorkspaceModelAdmin):
     @display(description=_("by"))
     def made_by(self, receipt: DeletionReceipt) -> str:
         return _by(receipt)
+
+    @display(description=_("contacts"))
+    def contacts(self, receipt: DeletionReceipt) -> int:
+        return receipt.contact_count
+
+    contacts.is_number = True  # type: ignore[attr-defined]
+
+    @display(description=_("messages"))
+    def messages(self, receipt: DeletionReceipt) -> int:
+        return receipt.message_count
+
+    messages.is_number = True  # type: ignore[attr-defined]
+
+    @display(description=_("deleted"))
+    def deleted(self, receipt: DeletionReceipt) -> datetime:
+        return receipt.deleted_at
 
 
 def _by(row: PersonaChange | DeletionReceipt) -> str:

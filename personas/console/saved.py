@@ -44,6 +44,8 @@ class SavedFilterForm(WorkspaceModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             del self.fields["query"]
+        else:
+            self.fields["name"].widget.attrs["autofocus"] = True
 
     def clean_query(self) -> str:
         if self.workspace is None:

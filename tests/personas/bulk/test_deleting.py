@@ -21,9 +21,11 @@ from personas.bulk.deleting import (
     erase_old_copies,
     start_deleting,
 )
+from personas.bulk.setting import begin_setting
 from personas.filters import PersonaFilter
 from personas.matching import ContactDraft
 from personas.models import (
+    AttributeDefinition,
     AttributeValue,
     Contact,
     DeletionReceipt,
@@ -173,3 +175,18 @@ def test_copies_are_erased_after_a_week_by_themselves(
     assert counts == [0, 1]
     assert not can_be_undone(operation, at=begun + week)
     assert not OperationRow.objects.exclude(before=None).exists()
+
+
+def test_operation_undone_after_its_people_were_deleted_and_brought_back_leaves_them_as_they_are(
+    workspace: Workspace, people: list[Persona], city: AttributeDefinition, admin_user: User
+) -> None:
+    begun = work_off(
+        begin_setting(workspace=workspace, chosen=EVERYBODY, definition=city, value="Medan", by=admin_user, at=AT)
+    )
+    earlier = carried_out(begun, admin_user)
+    undone(_delete(workspace, admin_user), admin_user)
+
+    earlier = undone(earlier, admin_user)
+
+    assert (earlier.state, {row.state for row in earlier.rows.all()}) == ("undone", {"kept"})
+    assert set(AttributeValue.objects.values_list("value", flat=True)) == {"Medan"}
