@@ -39,9 +39,9 @@ class Statement:
 
     def rows(self, *parameters: Any, **named: Any) -> list[Row]:
         """What the statement gives; its parameters are given by position or by name."""
-        with _open() as cursor:
-            self._execute(cursor, named or parameters)
-            found: list[Row] = cursor.fetchall()
+        cursor = self._execute(named or parameters)
+        with cursor.db.wrap_database_errors:
+            found: list[Row] = cursor.cursor.fetchall()
         return found
 
     def row(self, *parameters: Any, **named: Any) -> Row | None:
@@ -72,8 +72,7 @@ class Statement:
 
     def run(self, *parameters: Any, **named: Any) -> None:
         """The statement is done."""
-        with _open() as cursor:
-            self._execute(cursor, named or parameters)
+        self._execute(named or parameters)
 
     def later(self, **named: Any) -> None:
         """The statement is done when the transaction is, and before anything else is asked of the database in it.
@@ -89,15 +88,30 @@ class Statement:
 
     def run_each(self, parameters_of_each: Sequence[Sequence[Any] | dict[str, Any]]) -> None:
         """The statement is done once with each of these parameters, in that order."""
-        with _open() as cursor:
-            if len(parameters_of_each) == 1:  # or PostgreSQL's driver would set up a pipeline for the one
-                self._execute(cursor, parameters_of_each[0])
-            elif parameters_of_each:
-                text = self._text_for[type(cursor.cursor)]
-                cursor.executemany(text, [_adapted(each, cursor) for each in parameters_of_each])
+        if len(parameters_of_each) == 1:  # or PostgreSQL's driver would set up a pipeline for the one
+            self._execute(parameters_of_each[0])
+        elif parameters_of_each:
+            cursor = self._cursor()
+            text = self._text_for[type(cursor.cursor)]
+            cursor.executemany(text, [_adapted(each, cursor.db.vendor) for each in parameters_of_each])
 
-    def _execute(self, cursor: CursorWrapper, parameters: Sequence[Any] | dict[str, Any]) -> None:
-        cursor.execute(self._text_for[type(cursor.cursor)], _adapted(parameters, cursor))
+    def _execute(self, parameters: Sequence[Any] | dict[str, Any]) -> CursorWrapper:
+        cursor = self._cursor()
+        cursor.execute(self._text_for[type(cursor.cursor)], _adapted(parameters, cursor.db.vendor))
+        return cursor
+
+    def _cursor(self) -> CursorWrapper:
+        """The cursor of this statement on the connection at hand, with what the driver has learned of its types."""
+        database: Any = connections[DEFAULT_DB_ALIAS]
+        database.close_if_health_check_failed()
+        database.ensure_connection()
+        if database.queries_logged:
+            return _open(database)
+        kept: dict[Statement, CursorWrapper] = database.__dict__.setdefault("cursors_of_statements", {})
+        cursor = kept.get(self)
+        if cursor is None or cursor.cursor.connection is not database.connection:
+            cursor = kept[self] = _open(database)
+        return cursor
 
 
 class _Transaction:
@@ -190,11 +204,8 @@ def _all_at_once(statements: tuple[Statement, ...]) -> Statement:
     return Statement(f"WITH {', '.join(parts)} SELECT 1")
 
 
-def _open() -> CursorWrapper:
+def _open(database: Any) -> CursorWrapper:
     """A cursor as Django's, but for what Django's does to the text of each statement, each time."""
-    database: Any = connections[DEFAULT_DB_ALIAS]
-    database.close_if_health_check_failed()
-    database.ensure_connection()
     cursor: Any
     if database.vendor == "postgresql":
         # Django's writes the values into the text, which the database then would have to plan every time.
@@ -210,14 +221,16 @@ def _open() -> CursorWrapper:
     return wrapped
 
 
-def _adapted(parameters: Sequence[Any] | dict[str, Any], cursor: CursorWrapper) -> Sequence[Any] | dict[str, Any]:
+def _adapted(parameters: Sequence[Any] | dict[str, Any], vendor: str) -> Sequence[Any] | dict[str, Any]:
     """Moments as Django stores them; the drivers know the rest."""
-    if cursor.db.vendor == "postgresql":
+    if vendor == "postgresql":
         return parameters
     if isinstance(parameters, dict):
-        return {name: _for_sqlite(value) for name, value in parameters.items()}
-    return [_for_sqlite(value) for value in parameters]
+        return {
+            name: _for_sqlite(value) if isinstance(value, datetime) else value for name, value in parameters.items()
+        }
+    return [_for_sqlite(value) if isinstance(value, datetime) else value for value in parameters]
 
 
-def _for_sqlite(value: Any) -> Any:
-    return str(value.astimezone(UTC).replace(tzinfo=None)) if isinstance(value, datetime) else value
+def _for_sqlite(moment: datetime) -> str:
+    return str(moment.astimezone(UTC).replace(tzinfo=None))
