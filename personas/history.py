@@ -36,44 +36,27 @@ def record_changes(changes_of: Sequence[tuple[Persona, Sequence[Change]]], *, ca
 
     As part of the caller's transaction.
     """
-    recorded = PersonaChange.objects.bulk_create(
-        [
-            PersonaChange(
-                workspace_id=persona.workspace_id,
-                persona=persona,
-                field=field,
-                old=old,
-                new=new,
-                origin=cause.origin,
-                actor_label=cause.actor_label,
-                request_id=cause.request_id,
-                operation_id=cause.operation_id,
-                happened_at=cause.at,
-            )
-            for persona, changes in changes_of
-            for field, old, new in changes
-        ]
-    )
+    if not changes_of:
+        return
     ids_of: dict[int, list[int]] = {}
-    for change in recorded:
+    for change in PersonaChange.objects.bulk_create(_rows(changes_of, cause)):
         ids_of.setdefault(change.persona_id, []).append(change.pk)
-    if changes_of:
-        events.record_all(
-            workspace_id=changes_of[0][0].workspace_id,
-            kind=kind,
-            data_of_each=[
-                {"persona": persona.pk, "version": persona.version, "fields": [change[0] for change in changes]}
-                for persona, changes in changes_of
-            ],
-            at=cause.at,
-        )
-        outbox.announce(
-            [
-                _occurrence(persona.workspace_id, persona.pk, kind, cause, changes, ids_of.get(persona.pk, ()))
-                for persona, changes in changes_of
-            ],
-            to=outbox.PERSONAS,
-        )
+    events.record_all(
+        workspace_id=changes_of[0][0].workspace_id,
+        kind=kind,
+        data_of_each=[
+            {"persona": persona.pk, "version": persona.version, "fields": [change[0] for change in changes]}
+            for persona, changes in changes_of
+        ],
+        at=cause.at,
+    )
+    outbox.announce(
+        [
+            _occurrence(persona.workspace_id, persona.pk, kind, cause, changes, ids_of.get(persona.pk, ()))
+            for persona, changes in changes_of
+        ],
+        to=outbox.PERSONAS,
+    )
 
 
 def record_deletions(personas: Sequence[Persona], *, cause: Cause, merged_into: int | None = None) -> None:
@@ -89,6 +72,25 @@ def record_deletions(personas: Sequence[Persona], *, cause: Cause, merged_into: 
     events.record_all(workspace_id=workspace_id, kind=kind, data_of_each=data_of.values(), at=cause.at)
     gone = [_occurrence(workspace_id, pk, kind, cause, data=data) for pk, data in data_of.items()]
     outbox.announce(gone, to=outbox.PERSONAS)
+
+
+def _rows(changes_of: Sequence[tuple[Persona, Sequence[Change]]], cause: Cause) -> list[PersonaChange]:
+    return [
+        PersonaChange(
+            workspace_id=persona.workspace_id,
+            persona=persona,
+            field=field,
+            old=old,
+            new=new,
+            origin=cause.origin,
+            actor_label=cause.actor_label,
+            request_id=cause.request_id,
+            operation_id=cause.operation_id,
+            happened_at=cause.at,
+        )
+        for persona, changes in changes_of
+        for field, old, new in changes
+    ]
 
 
 def _occurrence(
