@@ -325,6 +325,18 @@ def test_waiting_one_says_why_it_waits(
     assert expected in text_of(viewer, page_of(delivery))
 
 
+def test_next_attempt_is_not_before_the_connection_goes_on(
+    viewer: Client, destination: Destination, change: Post, now: datetime
+) -> None:
+    delivery = change(destination, name="A", at=now - timedelta(hours=1))
+    Destination.objects.filter(pk=destination.pk).update(resumes_at=now + timedelta(minutes=3))
+
+    page = viewer.get(page_of(delivery))
+
+    (shown,) = re.findall(r"Next attempt</dt>\s*<dd><time[^>]* datetime=\"([^\"]+)", page.content.decode())
+    assert datetime.fromisoformat(shown) == now + timedelta(minutes=3)
+
+
 def test_status_changes_when_the_delivery_does(
     viewer: Client, sender: Sender, destination: Destination, change: Post
 ) -> None:
