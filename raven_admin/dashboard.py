@@ -18,6 +18,7 @@ from delivery.states import State
 from personas.models import Persona
 from platforms.models import Connection, Link
 from tokens.models import RequestLogEntry, Status, Token
+from tokens.refusals import AbilityMissing
 
 LOOKS_BACK = timedelta(hours=24)
 CALLS_AT_MOST = 10_000
@@ -39,6 +40,12 @@ class RecentCalls:
     """(code, calls), the most frequent first."""
     is_cut: bool
     """There were more than 10,000."""
+    lacking: int = 0
+    """Of the refused ones, those that needed an ability which their token lacks."""
+    locked_out: int = 0
+    """Those that came from a token that does not work, from elsewhere, or too often."""
+    failed: int = 0
+    """Those that went wrong on our side."""
 
     @property
     def worked(self) -> int:
@@ -111,7 +118,16 @@ def recent_calls(workspace: Workspace, *, at: datetime) -> RecentCalls:
         if status >= 400:
             by_code[code or str(status)] = by_code.get(code or str(status), 0) + count
     reasons = sorted(by_code.items(), key=lambda reason: -reason[1])[:REASONS_SHOWN]
-    return RecentCalls(total, sum(by_code.values()), reasons, is_cut=total >= CALLS_AT_MOST)
+    lacking = by_code.get(AbilityMissing.code, 0)
+    return RecentCalls(
+        total,
+        sum(by_code.values()),
+        reasons,
+        is_cut=total >= CALLS_AT_MOST,
+        lacking=lacking,
+        locked_out=sum(count for status, _code, count in rows if status in {401, 403, 429}) - lacking,
+        failed=sum(count for status, _code, count in rows if status >= 500),
+    )
 
 
 def deliveries(workspace: Workspace, *, at: datetime) -> Deliveries | None:

@@ -22,7 +22,7 @@ from accounts.console import ConsoleModelAdmin
 from accounts.forms import SignInForm
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Action
-from raven_admin import dashboard
+from raven_admin import attention, dashboard
 from raven_admin.commands import Command
 from raven_admin.masking import mask_hidden_tokens
 from raven_admin.search import Group, find, summary
@@ -141,13 +141,17 @@ class ConsoleSite(AdminSite):
         now = timezone.now()
         expiring, expiring_count = dashboard.expiring_tokens(workspace, at=now)
         latest = dashboard.latest_calls(workspace)
+        deliveries, recent = dashboard.deliveries(workspace, at=now), dashboard.recent_calls(workspace, at=now)
+        needs = attention.needs_of(request.user, workspace, deliveries=deliveries, recent=recent, at=now)
         context = self.each_context(request) | {
             "title": _("Overview"),
             "expiring": expiring,
             "expiring_count": expiring_count,
             "latest": latest,
-            "deliveries": dashboard.deliveries(workspace, at=now),
-            "recent": dashboard.recent_calls(workspace, at=now),
+            "deliveries": deliveries,
+            "recent": recent,
+            "needs": [need for need in needs if need.is_mine],
+            "others_needs": [need for need in needs if not need.is_mine],
             "is_pro": workspace.is_pro(at=now),
             "may_write": may(request.user, Action.WORKSPACE_WRITE, workspace),
             "steps": [],

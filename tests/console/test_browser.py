@@ -1,10 +1,12 @@
 """Every page of the console in a browser: light and dark, wide and narrow, watched by axe and the content policy."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from accounts.models import Membership, User, Workspace
@@ -44,9 +46,12 @@ def test_rehearsal_and_granting_break_no_rule(
     context: BrowserContext, live_server: Any, admin_user: User, token: Token, call: RequestLogEntry
 ) -> None:
     RequestLogEntry.objects.update(code="ability_missing", ability="data_export", status=403)
+    Token.objects.update(expires_at=timezone.now() + timedelta(days=3))
     TokenAbility.objects.filter(token=token, key="data_export").delete()
     watched = Watched(signed_in(context, live_server.url, admin_user), live_server.url)
 
+    watched.check(reverse("admin:index"))
+    assert watched.page.get_by_role("heading", name="What needs you").is_visible()
     watched.check(reverse("admin:tokens_requestlogentry_control", args=[call.request_id]))
     focused = watched.page.evaluate("document.activeElement.id")
     watched.check(reverse("admin:tokens_token_usage", args=[token.pk]))
