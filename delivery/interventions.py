@@ -307,6 +307,8 @@ def _act_on_one(
         _retry([locked], done, at=at)
     else:
         locked.remote_id = remote_id or locked.remote_id
+        if to == State.DELIVERED:
+            locked.code, locked.problem = "", ""
         _move([locked], to, done, at=at)
     return locked
 

@@ -127,11 +127,14 @@ def test_checking_an_unknown_one_settles_it(
     destination: Destination, post: Post, now: datetime, found: str, state: str
 ) -> None:
     delivery = put_in(post(destination, payload={"check": found}), State.UNKNOWN)
+    Delivery.objects.update(code="no_answer", problem="It broke off.")
+    delivery.refresh_from_db()
 
     check(delivery=delivery, by="Budi", at=now)
 
     delivery.refresh_from_db()
     assert (delivery.state, delivery.remote_id) == (state, "found-1" if found == "arrived" else "")
+    assert (delivery.code, delivery.problem) == ("", "")
 
 
 def test_what_cannot_be_checked_stays_unknown(destination: Destination, post: Post, now: datetime) -> None:
