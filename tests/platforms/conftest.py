@@ -18,6 +18,7 @@ from django.db import connection
 from accounts.models import Workspace
 from tests.platforms.connecting import Remote, make_remote
 from tests.platforms.raven.conftest import sender as sender
+from tests.platforms.receiver import Receiver, running_receiver
 
 START_TIMEOUT_S = 30
 
@@ -63,6 +64,14 @@ def server(shipped_server: str, transactional_db: None, settings: Any) -> str:
 def remote(server: str, other_workspace: Workspace) -> Remote:
     """The workspace that stands for a platform, with a token of all abilities."""
     return make_remote(other_workspace)
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    """Where webhooks and callbacks may go."""
+    with running_receiver() as running:
+        settings.ALLOWED_PRIVATE_ADDRESSES = [urlsplit(running.url).netloc]
+        yield running
 
 
 def _database_url() -> str:

@@ -1,10 +1,7 @@
-"""A receiver over real HTTP, and what happens in the workspace."""
+"""Callbacks to a receiver over real HTTP, and what happens in the workspace."""
 
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from django.utils import timezone
@@ -17,43 +14,9 @@ from personas.history import Cause
 from personas.models import Origin, Persona
 from platforms.callbacks.services import save_callbacks
 from tests.platforms.connecting import add_rina
+from tests.platforms.receiver import Receiver
 from tokens.models import Callback, Token
 from tokens.services import COMMAND_LINE
-
-
-@dataclass
-class Receiver:
-    url: str
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    calls: list[tuple[dict[str, str], str]] = field(default_factory=list)
-
-
-@pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            found.calls.append((dict(self.headers), body))
-            self.send_response(found.status)
-            for name, value in found.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", "4")
-            self.end_headers()
-            self.wfile.write(b"okay")
-
-        def log_message(self, *args: Any) -> None:
-            """Nothing is printed."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    found = Receiver(f"http://127.0.0.1:{server.server_port}/hook")
-    settings.ALLOWED_PRIVATE_ADDRESSES = [f"127.0.0.1:{server.server_port}"]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
 
 
 @dataclass

@@ -21,8 +21,9 @@ from personas.services import PersonaDraft, delete_persona, update_persona
 from platforms.callbacks.payloads import SAMPLES
 from platforms.callbacks.schedule import ATTEMPTS, WAITS, wait_after
 from platforms.callbacks.signing import rotate_secret
-from tests.platforms.callbacks.conftest import Receiver, Subscribed, receive
+from tests.platforms.callbacks.conftest import Subscribed, receive
 from tests.platforms.connecting import BY_TEST, add_rina
+from tests.platforms.receiver import Receiver
 from tokens.models import Token
 from tokens.services import COMMAND_LINE, revoke_token, rotate_token, switch_token
 

@@ -28,7 +28,8 @@ from platforms.callbacks.services import (
 from platforms.callbacks.signing import secrets_of
 from platforms.connections import reseal_all
 from platforms.transport import AddressRefused
-from tests.platforms.callbacks.conftest import Receiver, Subscribed, receive
+from tests.platforms.callbacks.conftest import Subscribed, receive
+from tests.platforms.receiver import Receiver
 from tokens.models import Callback, SigningSecret, Token
 from tokens.services import COMMAND_LINE, TokenIsRevoked, delete_token, revoke_token
 

@@ -15,10 +15,10 @@ from delivery.sender import Sender
 from delivery.tasks import continue_interventions
 from personas.models import Persona
 from platforms.callbacks.services import save_callbacks
-from tests.platforms.callbacks.conftest import Receiver, Subscribed, receive
-from tests.platforms.callbacks.conftest import receiver as receiver
+from tests.platforms.callbacks.conftest import Subscribed, receive
 from tests.platforms.callbacks.conftest import rina as rina
 from tests.platforms.callbacks.conftest import subscribe as subscribe
+from tests.platforms.receiver import Receiver
 from tokens.models import Callback, Token
 from tokens.services import COMMAND_LINE, revoke_token
 

@@ -11,10 +11,10 @@ from accounts.models import User, Workspace
 from delivery.sender import Sender
 from personas.models import Persona
 from tests.browsing import Watched, in_every_look, signed_in
-from tests.platforms.callbacks.conftest import Receiver, Subscribed, receive
-from tests.platforms.callbacks.conftest import receiver as receiver
+from tests.platforms.callbacks.conftest import Subscribed, receive
 from tests.platforms.callbacks.conftest import rina as rina
 from tests.platforms.callbacks.conftest import subscribe as subscribe
+from tests.platforms.receiver import Receiver
 from tokens.models import Token
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -1,11 +1,6 @@
 """What leaves for a webhook, to a receiver that checks it as Standard Webhooks tells receivers to."""
 
 import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 import pytest
 from standardwebhooks import Webhook as Verifying
@@ -18,39 +13,9 @@ from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
 from platforms.targets import target_of
 from tests.platforms.connecting import BY_TEST, add_rina, carry, send_to, waiting
+from tests.platforms.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
-
-
-@dataclass
-class Receiver:
-    url: str
-    status: int = 200
-    calls: list[tuple[dict[str, str], str]] = field(default_factory=list)
-
-
-@pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            found.calls.append((dict(self.headers), body))
-            self.send_response(found.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *args: Any) -> None:
-            """Nothing is printed."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    found = Receiver(f"http://127.0.0.1:{server.server_port}/hook")
-    settings.ALLOWED_PRIVATE_ADDRESSES = [f"127.0.0.1:{server.server_port}"]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
 
 
 @pytest.fixture
