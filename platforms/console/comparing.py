@@ -57,35 +57,23 @@ class ComparePages(ArrivalPages):
         ]
 
     def compare_view(self, request: HttpRequest, persona_id: int, connection_id: int) -> HttpResponse:
-        connection = self._compared(request, persona_id, connection_id)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        try:
-            found = compare(connection=connection, persona_id=persona_id, at=timezone.now())
-        except RavenError as refusal:
-            messages.error(request, str(refusal))
-            return redirect(_page_of(persona_id))
-        return self._comparison(request, found)
+        found = self._read_back(request, persona_id, connection_id)
+        return found if isinstance(found, HttpResponse) else self._comparison(request, found)
 
     def settle_view(self, request: HttpRequest, persona_id: int, connection_id: int) -> HttpResponse:
-        connection = self._compared(request, persona_id, connection_id)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        try:
-            found = compare(connection=connection, persona_id=persona_id, at=timezone.now())
-        except RavenError as refusal:
-            messages.error(request, str(refusal))
-            return redirect(_page_of(persona_id))
+        found = self._read_back(request, persona_id, connection_id)
+        if isinstance(found, HttpResponse):
+            return found
         version = request.POST.get("version", "")
         try:
             if request.POST.get("seen") != found.digest or found.trouble is not None:
-                raise RecordChanged(name=connection.name)
+                raise RecordChanged(name=found.connection.name)
             if not version.isascii() or not version.isdigit() or int(version) != found.persona.version:
                 raise VersionConflict(current=found.persona.version, given=int(version) if version.isdigit() else 0)
             pushed, taken = _settle(found, request, cause=cause_of(request))
         except RavenError as refusal:
             return self._comparison(request, found, refusal=str(refusal), status=409)
-        _tell(request, connection, pushed=pushed, taken=taken)
+        _tell(request, found.connection, pushed=pushed, taken=taken)
         return redirect(f"{_page_of(persona_id)}#arrivals")
 
     def drift_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -112,6 +100,17 @@ class ComparePages(ArrivalPages):
         return self._may(request, Action.PERSONA_WRITE, connection)
 
     # ------------------------------------------------------------------------------------------------ in common
+    def _read_back(self, request: HttpRequest, persona_id: int, connection_id: int) -> Comparison | HttpResponse:
+        """The record beside the person, or the answer of a call that can't have it."""
+        connection = self._compared(request, persona_id, connection_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            return compare(connection=connection, persona_id=persona_id, at=timezone.now())
+        except RavenError as refusal:
+            messages.error(request, str(refusal))
+            return redirect(_page_of(persona_id))
+
     def _compared(self, request: HttpRequest, persona_id: int, connection_id: int) -> Connection:
         persona = self.seen(request, Persona, persona_id, to=Action.PERSONA_WRITE)
         found = Connection.objects.select_related("destination", "workspace")
