@@ -115,45 +115,25 @@ class Exchange:
 def exchange(request: Request, *, deadline_s: float = DEADLINE_S) -> Exchange:
     """What happened to `request`; it has been sent at most once."""
     begun = time.monotonic()
-    status, headers, body = None, {}, b""
-    failure, problem = None, ""
+    answer, failure, problem = _Answer(), None, ""
     try:
         check_address(request.url)
         with _Watch(deadline_s) as watch:
             try:
-                with _session().request(
-                    request.method, request.url, headers={"User-Agent": USER_AGENT, **request.headers},
-                    data=request.body, timeout=(min(CONNECT_TIMEOUT_S, deadline_s), deadline_s), stream=True,
-                    allow_redirects=False,
-                ) as answer:  # fmt: skip
-                    body = _read(answer)
-                    if watch.is_over:  # cut short, an answer without a length looks complete
-                        raise TimeoutError
-                    status = answer.status_code
-                    shown = masked_headers(answer.headers, request.secrets)
-                    headers = {name.lower(): value for name, value in shown.items()}
-            except _AnswerTooLarge:
-                failure = Failure.TOO_LARGE
-                problem = _("The answer is longer than %(size)d KiB.") % {"size": MAX_ANSWER_BYTES // 1024}
-            except InvalidIPAddress as refused:
-                address = refused.args[0]
-                rule = rule_against(address) or _("it is an address for special use.")
-                failure, problem = Failure.ADDRESS, str(_refused(request.url, address, rule))
-            except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError):
-                failure, problem = Failure.ADDRESS, str(AddressRefused(request.url, _no_address()))
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                failure = Failure.NO_ANSWER if watch.was_sent else Failure.NOT_SENT
-                problem = _problem(error, watch, deadline_s)
+                answer = _answer_to(request, watch, deadline_s)
+            except (_AnswerTooLarge, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                failure, problem = _failure(error, request.url, watch, deadline_s)
     except AddressRefused as refused:
         failure, problem = Failure.ADDRESS, str(refused)
+    shown = masked_headers(answer.headers, request.secrets)
     return Exchange(
         method=request.method,
         url=masked(request.url, request.secrets),
         request_headers=request.shown_headers,
         request_body=request.shown_body,
-        status=status,
-        headers=headers,
-        body=masked(body.decode(errors="replace"), request.secrets),
+        status=answer.status,
+        headers={name.lower(): value for name, value in shown.items()},
+        body=masked(answer.body.decode(errors="replace"), request.secrets),
         duration_ms=round((time.monotonic() - begun) * 1000, 1),
         failure=failure,
         problem=problem,
@@ -224,6 +204,39 @@ def _refused(url: str, address: Address, rule: str) -> AddressRefused:
     shown = urlsplit(url).netloc
     exception = _("Who runs this server can allow it in ALLOWED_PRIVATE_ADDRESSES.")
     return AddressRefused(f"{shown} ({address})" if str(address) not in shown else shown, f"{rule} {exception}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came back, as it came; without a status, nothing did."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def _answer_to(request: Request, watch: "_Watch", deadline_s: float) -> _Answer:
+    with _session().request(
+        request.method, request.url, headers={"User-Agent": USER_AGENT, **request.headers}, data=request.body,
+        timeout=(min(CONNECT_TIMEOUT_S, deadline_s), deadline_s), stream=True, allow_redirects=False,
+    ) as answer:  # fmt: skip
+        body = _read(answer)
+        if watch.is_over:  # cut short, an answer without a length looks complete
+            raise TimeoutError
+        return _Answer(answer.status_code, answer.headers, body)
+
+
+def _failure(error: Exception, url: str, watch: "_Watch", deadline_s: float) -> tuple[Failure, str]:
+    """Why there is no answer to read, and as a sentence."""
+    if isinstance(error, _AnswerTooLarge):
+        return Failure.TOO_LARGE, _("The answer is longer than %(size)d KiB.") % {"size": MAX_ANSWER_BYTES // 1024}
+    if isinstance(error, InvalidIPAddress):
+        address = error.args[0]
+        rule = rule_against(address) or _("it is an address for special use.")
+        return Failure.ADDRESS, str(_refused(url, address, rule))
+    if isinstance(error, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError):
+        return Failure.ADDRESS, str(AddressRefused(url, _no_address()))
+    return Failure.NO_ANSWER if watch.was_sent else Failure.NOT_SENT, _problem(error, watch, deadline_s)
 
 
 def _problem(error: Exception, watch: "_Watch", deadline_s: float) -> str:
