@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import msgspec
 from django.conf import settings
@@ -20,7 +20,8 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path, re_path
 from django.utils import timezone
-from django.views import View
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from accounts import log_context
 from accounts.client import client_address
@@ -46,9 +47,12 @@ _DATABASE_IS_BACK_S = 5
 """After so many seconds a call may try again that found the database locked or gone."""
 
 
-class GatewayView(View):
-    """All endpoints of one path."""
+class GatewayView(APIView):
+    """All endpoints of one path. Django REST framework parses the request and routes the method; we do the rest."""
 
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
     dialect: ClassVar[Any] = None
     endpoints: ClassVar[Mapping[str, Endpoint]] = {}
     """By HTTP method; none at all: no such address."""
@@ -56,25 +60,14 @@ class GatewayView(View):
     call: Call
     endpoint: Endpoint
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """What the call is answered, refusals and failures too, with the headers that every answer has."""
-        self.call = _receive(request)
-        log_context.begin(request_id=self.call.caller.request_id)
-        try:
-            self._check()
-            response = self._answer(kwargs)
-        except Exception as error:  # noqa: BLE001 - a program gets an answer in its dialect, whatever happens
-            response = self._refuse(error)
-        self._set_headers(response)
-        return response
-
-    def _check(self) -> None:
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Every check that does not depend on the endpoint's own rules."""
-        call = self.call
-        if unreachable := _transport_refusal(call.request):
+        call = self.call = _receive(request._request)
+        log_context.begin(request_id=call.caller.request_id)
+        if unreachable := _transport_refusal(request._request):
             self._take_from_bucket(f"address:{call.caller.address}", settings.DEFAULT_REQUESTS_PER_MINUTE)
             raise unreachable
-        shown = credentials.read(self.dialect.credential(call.request), now=call.now)
+        shown = credentials.read(self.dialect.credential(request._request), now=call.now)
         call.credential = shown.credential
         call.claimed_token_id, call.claimed_workspace_id = shown.claimed_token_id, shown.claimed_workspace_id
         if shown.credential is not None:
@@ -83,7 +76,7 @@ class GatewayView(View):
             self._take_from_bucket(f"address:{call.caller.address}", settings.DEFAULT_REQUESTS_PER_MINUTE)
             raise shown.refusal
         # Not before: a stranger who sends a body slowly must not hold a thread.
-        call.caller = replace(call.caller, body=read_body(call.request))
+        call.caller = replace(call.caller, body=read_body(request._request))
         call.token.check_usable(at=call.now)
         call.token.check_source(call.caller.address)
         if shown.allowance is not None:
@@ -101,7 +94,7 @@ class GatewayView(View):
         if self.endpoint.rate is not None:
             self._take_from_rate(self.endpoint.rate)
 
-    def _answer(self, arguments: dict[str, Any]) -> HttpResponseBase:
+    def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Decodes the body, does what the endpoint does, and logs it, in one transaction."""
         call, endpoint = self.call, self.endpoint
         key = call.request.META.get("HTTP_IDEMPOTENCY_KEY")
@@ -114,13 +107,13 @@ class GatewayView(View):
                 etag = {"ETag": replay.etag} if replay.etag else {}
                 return _response(replay.status, replay.body.encode(), {"Idempotent-Replayed": "true", **etag})
         if endpoint.body is not None and endpoint.may_lack_body and not call.caller.body:
-            arguments["body"] = endpoint.body()
+            kwargs["body"] = endpoint.body()
         elif endpoint.body is not None:
-            arguments["body"] = decode_body(call.request, call.caller.body, endpoint.body)
+            kwargs["body"] = decode_body(request._request, call.caller.body, endpoint.body)
         if endpoint.query is not None:
-            arguments["query"] = decode_query(call.request, endpoint.query)
+            kwargs["query"] = decode_query(request._request, endpoint.query)
         with one_transaction():
-            done = endpoint.handle(call, **arguments)
+            done = endpoint.handle(call, **kwargs)
             body_bytes = msgspec.json.encode(done.value)
             self._log(status=done.status, code="", body=body_bytes)
             if call.claim is not None:
@@ -130,24 +123,33 @@ class GatewayView(View):
             return StreamingHttpResponse(done.stream, status=done.status, headers=dict(done.headers))
         return _response(done.status, body_bytes, done.headers)
 
-    def _refuse(self, error: Exception) -> HttpResponse:
+    get = post = put = patch = delete = head = answer
+    options = answer  # type: ignore[assignment]
+
+    # The stubs ask for the framework's own Response; the framework itself takes any of Django's.
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         """The refusal in the dialect's form, logged; what nobody foresaw is logged with its trace and says so."""
-        if not isinstance(error, RavenError):
-            logger.exception("gateway call %s failed", self.call.caller.request_id, exc_info=error)
-            error = _refusal_of(error)
-        refused: Answer = self.dialect.refusal(error, request_id=self.call.caller.request_id)
+        if not isinstance(exc, RavenError):
+            logger.exception("gateway call %s failed", self.call.caller.request_id, exc_info=exc)
+            exc = _refusal_of(exc)
+        refused: Answer = self.dialect.refusal(exc, request_id=self.call.caller.request_id)
         body = msgspec.json.encode(refused.value)
         # Without its database the server's own log has to do. A key that is not given back is free after a minute.
-        if not isinstance(error, DatabaseUnavailable):
+        if not isinstance(exc, DatabaseUnavailable):
             try:
                 if self.call.claim is not None:
                     idempotency.release(self.call.claim)
-                self._log(status=refused.status, code=error.code, body=body)
+                self._log(status=refused.status, code=exc.code, body=body)
             except DatabaseError:
                 logger.exception("gateway call %s could not be logged", self.call.caller.request_id)
         return _response(refused.status, body, refused.headers)
 
-    def _set_headers(self, response: HttpResponseBase) -> None:
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise MethodNotAllowed(method=self.call.caller.method, allowed=", ".join(self.endpoints))
+
+    def finalize_response(  # type: ignore[override]
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         call = self.call
         response["X-Request-Id"] = call.caller.request_id
         response["Cache-Control"] = "no-store"
@@ -162,6 +164,7 @@ class GatewayView(View):
         credential = call.credential
         if credential is not None and credential.expires_at and credential.tells_of_its_end(at=call.now):
             response["Raven-Token-Expires"] = credential.expires_at.astimezone(UTC).isoformat(timespec="seconds")
+        return response
 
     def _take_from_bucket(self, key: str, requests_per_minute: int) -> None:
         self._use(rate_limit.take(key, requests_per_minute=requests_per_minute, now=self.call.now))

@@ -3,5 +3,5 @@
 from raven_admin.settings import *  # noqa: F403
 from raven_admin.settings import INSTALLED_APPS as PRODUCT_APPS
 
-INSTALLED_APPS = [*PRODUCT_APPS, "rest_framework", "rest_framework.authtoken"]
+INSTALLED_APPS = [*PRODUCT_APPS, "rest_framework.authtoken"]
 ROOT_URLCONF = "benchmarks.gateway_site.urls"
