@@ -1,5 +1,6 @@
 """Which ends of tokens are told, when, and to whom."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ import pytest
 import time_machine
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Membership, User, Workspace
@@ -298,6 +300,27 @@ def test_worker_killed_before_the_call_loses_no_mail_and_one_killed_within_it_se
 
     assert [each.to for each in mail.outbox] == [["team@example.org"]]
     assert [each.state for each in mails()] == ["unknown", "delivered"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_tell_once(ending: Token, now: datetime) -> None:
+    at = now + timedelta(days=33)
+    together = threading.Barrier(2)
+
+    def work() -> None:
+        together.wait(10)
+        tell_due(at=at)
+        connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join(30)
+
+    assert told() == called_back() == [7]
+    assert [each.payload["to"] for each in mails()] == ["ayu@example.org", "team@example.org"]
+    assert Destination.objects.filter(kind="notice").count() == 1
 
 
 def test_notices_of_one_workspace_go_through_one_destination(
