@@ -79,13 +79,14 @@ def calendar_of(workspace: Workspace, *, at: datetime) -> bytes:
 
 def _event(token: Token) -> icalendar.Event:
     assert token.expires_at is not None  # noqa: S101 - one that ends
+    page = page_of(token)
     return icalendar.Event(
         uid=f"token-{token.public_id}@{urlsplit(settings.BASE_URL).hostname}",
         at=token.expires_at,
         summary=_("Token “%(name)s” ends") % {"name": token.name},
         description=_("%(masked)s: from then on, every call with it is refused. Its page: %(url)s")
-        % {"masked": token.masked, "url": page_of(token)},
-        url=page_of(token),
+        % {"masked": token.masked, "url": page},
+        url=page,
         revised_at=token.expiration_set_at,
         revision=token.version,
         alarms=[timedelta(days=days) for days, _moment in moments_of(token) if days],

@@ -43,12 +43,16 @@ def calendar(*, product: str, name: str, events: Iterable[Event], refreshed_ever
 
 def text(value: str) -> str:
     """`value` as a TEXT (3.3.11), without control characters, which can't stand in one."""
-    plain = "".join(each for each in value.replace("\r\n", "\n") if each == "\n" or each.isprintable())
+    plain = value
+    if not value.isprintable():
+        plain = "".join(each for each in value.replace("\r\n", "\n") if each == "\n" or each.isprintable())
     return plain.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 
 def folded(line: str) -> str:
     """`line` in pieces of at most 75 octets, none of which ends within a character."""
+    if len(line.encode()) <= LINE_OCTETS:
+        return line
     pieces, octets = [""], 0
     for character in line:
         size = len(character.encode())
