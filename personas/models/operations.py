@@ -31,7 +31,7 @@ class Operation(models.Model):
         CANCELLED = "cancelled", _("Cancelled")
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
-    kind = models.CharField(max_length=20, choices=Kind.choices)
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.PREPARING)
     title = models.CharField(max_length=255)
     """What it does, in words: the file's name, or “Set City to Jakarta”."""
