@@ -67,7 +67,10 @@ class PlatformCarrier:
             if occurrence.kind == "persona.deleted":
                 yield from self._route_deletion(connection, occurrence)
                 continue
-            fields = changed_fields((field for field, _old, _new in occurrence.changes), person)
+            if occurrence.kind == "persona.created":  # or there again, when a merge was undone
+                fields = person.known_fields
+            else:
+                fields = changed_fields((field for field, _old, _new in occurrence.changes), person)
             values = self.platform.values(person, fields)
             if values:
                 yield DeliveryDraft(

@@ -9,7 +9,9 @@ from accounts.models import User, Workspace
 from delivery.carriers import Refused
 from delivery.models import Delivery
 from personas.matching import ContactDraft
-from personas.services import PersonaDraft, delete_persona, update_persona
+from personas.merging import merge_personas
+from personas.services import PersonaDraft, add_persona, delete_persona, update_persona
+from personas.unmerging import undo_merge
 from platforms.carrying import sends_to
 from platforms.connections import ConnectionDraft, add_connection, switch_connection
 from platforms.models import Connection, Link
@@ -71,6 +73,23 @@ def test_deletion_leaves_only_where_people_are_deleted(connecting: Any, workspac
     assert [d.kind for d in waiting(raven)] == ["persona.changed", "persona.deleted"]
     assert [d.kind for d in waiting(bevatel)] == ["persona.changed"]
     assert not Link.objects.exists()
+
+
+def test_person_who_is_there_again_because_a_merge_was_undone_leaves_whole(
+    connecting: Any, workspace: Workspace
+) -> None:
+    bevatel = connecting("bevatel", "personas")
+    kept = add_persona(workspace=workspace, draft=PersonaDraft(name="R. H."), cause=BY_TEST)
+    rina = add_rina(workspace)
+    merge = merge_personas(workspace=workspace, kept_id=kept.pk, absorbed_id=rina.pk, cause=BY_TEST)
+    Delivery.objects.all().delete()
+
+    undo_merge(merge=merge, cause=BY_TEST)
+
+    (again,) = [delivery for delivery in waiting(bevatel) if delivery.persona_id == rina.pk]
+    assert again.payload == {
+        "name": "Rina Hartono", "phone_number": "+6281200000101", "email": "rina@example.org",
+    }  # fmt: skip
 
 
 def test_each_type_of_contact_belongs_to_one_connection(connecting: Any) -> None:
