@@ -170,7 +170,7 @@ def test_the_database_refuses_an_unknown_state_and_a_lease_on_what_is_not_being_
 def test_moves_are_those_of_the_design() -> None:
     assert {str(old): {str(new) for new in moves} for old, moves in MOVES.items()} == {
         "waiting": {"sending", "superseded", "cancelled"},
-        "sending": {"delivered", "waiting", "refused", "unknown"},
+        "sending": {"delivered", "waiting", "refused", "unknown", "cancelled"},
         "refused": {"waiting", "superseded", "cancelled"},
         "unknown": {"waiting", "delivered", "superseded", "cancelled"},
         "delivered": set(),
