@@ -27,6 +27,7 @@ from personas.console.words import Words
 from personas.merging import Choice, Side, compare, merge_personas
 from personas.models import AttributeDefinition, DuplicatePair, Merge, Persona
 from personas.moves import COUNTED_AT_MOST, count_following, folded_names
+from personas.search import TextQuery
 from personas.services import VersionConflict
 from personas.unmerging import MergeNotLatest, Plan, Restore, check_undoable, plan_undo, undo_merge
 from raven_admin.errors import RavenError
@@ -103,9 +104,9 @@ class MergePages(WorkspaceModelAdmin):
         text = request.GET.get("q", "").replace("\0", "").strip()[:200]
         found: list[Persona] = []
         if text:
-            others = self.get_queryset(request).filter(workspace=persona.workspace_id).exclude(pk=persona.pk)
-            matching, _distinct = self.get_search_results(request, others, text)
-            found = list(matching.order_by("-pk").prefetch_related("contacts")[: _FOUND_AT_MOST + 1])
+            ids = TextQuery.of(text, persona.workspace).newest(_FOUND_AT_MOST + 2)
+            others = self.get_queryset(request).filter(pk__in=ids).exclude(pk=persona.pk)
+            found = list(others.order_by("-pk").prefetch_related("contacts")[: _FOUND_AT_MOST + 1])
         context = self._context(request, persona) | {
             "title": gettext("Merge %(name)s with …") % {"name": persona.name},
             "query_text": text,

@@ -188,6 +188,7 @@ def test_two_people_merging_the_same_pair_merge_it_once(
 
 
 def test_whom_to_merge_with_is_found_by_name_and_by_number(support: Client, rina: Persona, other: Persona) -> None:
+    _add(rina.workspace, "Somebody Else", "+6281200000999")
     url = reverse("admin:personas_persona_merge_with", args=[rina.pk])
 
     by_name = support.get(url, {"q": "hartono"})
