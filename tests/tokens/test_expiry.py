@@ -143,6 +143,16 @@ def test_end_long_ago_is_not_told(ending: Token, clock: time_machine.Traveller, 
     assert told() == []
 
 
+def test_tokens_that_come_to_their_end_are_found_by_their_index(ending: Token, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")  # which it would prefer for one row
+
+    plan = Token.objects.coming_to_their_end(days=30, after=now - timedelta(days=1), until=now).explain()
+
+    assert "token_that_ends_soonest" in plan
+
+
 # ------------------------------------------------------------------------------------------------ of whom
 def test_rotated_token_is_not_told_of_and_what_waited_is_withdrawn(
     ending: Token, clock: time_machine.Traveller, now: datetime
