@@ -163,7 +163,7 @@ _QUERIES = {"contact_search": "?q=Rina"}
 def prepared(workspace: Workspace, sender: User, token: Token) -> None:
     """What the examples name exists."""
     assert workspace.account_number == _PATH_VALUES["account_id"]
-    anchor = Topic.objects.create(workspace=workspace, type="mass", name="Announcements")
+    anchor = Topic.objects.create(pk=4, workspace=workspace, type="mass", name="Announcements")
     Token.objects.filter(pk=token.pk).update(user_alias=sender, topic_anchor=anchor)
     persona = Persona.objects.create(pk=17, workspace=workspace, name="Rina Hartono")
     Contact.objects.create(
