@@ -24,6 +24,8 @@ class ShownChange:
     label: str
     old: str
     new: str
+    is_happening: bool
+    """Whether the label says it all, as of a person who was added or merged; what stands beside it is their name."""
     url: str
 
 

@@ -1,6 +1,7 @@
 """What deliveries, their states and what is done about them are called in plain words."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,6 +50,7 @@ _FIELDS: dict[str, Text] = {
     "notes": _("Notes"),
     "template": _("Template"),
 }
+_NEXT_WORD = re.compile(r"_+|(?<=[a-z])(?=[A-Z])")
 DEEDS: dict[str, Text] = {
     Intervention.Action.RETRY: _("Retry what was refused"),
     Intervention.Action.REPLAY: _("Send again what was delivered"),
@@ -76,14 +78,14 @@ def state_pill(state: str) -> str:
 
 
 def field_label(field: str, labels: Mapping[str, str]) -> str:
-    """A field of a persona, as changes name it; what has no word of its own is called as it is.
+    """A field of a persona, as changes name it or as a platform does; what has no word of its own is made readable.
 
     `labels` are those of the workspace; see `Directory.field_labels`.
     """
     field = field.replace(".", ":", 1)
-    kind, _colon, detail = field.partition(":")
-    own = _FIELDS.get(field) or labels.get(field)
-    return str(own or capfirst(detail if kind in {"attribute", "contact"} and detail else field))
+    _kind, _colon, detail = field.partition(":")
+    own = _FIELDS.get(field) or labels.get(field) or labels.get(f"attribute:{detail}")
+    return str(own or capfirst(_NEXT_WORD.sub(" ", detail or field).lower()))
 
 
 def fields_in_short(delivery: Delivery, labels: Mapping[str, str]) -> str:

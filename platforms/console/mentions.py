@@ -17,6 +17,8 @@ from platforms.models import Connection
 from platforms.registry import platform_of
 from tokens.models import Callback, RequestLogEntry, Token
 
+_HAPPENED = frozenset({"created", "restored", "merged", "merge_undone"})
+"""What a `PersonaChange` says instead of a field, when no value changed."""
 _CHANGES_SHOWN = 50
 
 
@@ -96,7 +98,11 @@ def _changes(delivery: Delivery) -> list[ShownChange]:
     words = Words(list(AttributeDefinition.objects.filter(workspace=delivery.workspace_id)))
     return [
         ShownChange(
-            shown.label, shown.old, shown.new, reverse("admin:personas_personachange_change", args=[shown.change.pk])
+            shown.label,
+            shown.old,
+            shown.new,
+            shown.change.field in _HAPPENED,
+            reverse("admin:personas_personachange_change", args=[shown.change.pk]),
         )
         for shown in words.changes(list(changes))
     ]
