@@ -14,6 +14,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 
 from accounts.access import may
+from accounts.language import retold
 from accounts.models import Workspace
 from accounts.roles import Action
 from delivery import breaker
@@ -206,7 +207,11 @@ def _operations(workspace: Workspace, *, at: datetime) -> Iterator[Need]:
         for each in found[:_NAMED_AT_MOST]:
             url = reverse("admin:personas_operation_change", args=[each.pk])
             yield Need(
-                level, text % {"title": Truncator(each.title).chars(80)}, url, Action.PERSONA_WRITE, at=each.created_at
+                level,
+                text % {"title": Truncator(retold(each.title)).chars(80)},
+                url,
+                Action.PERSONA_WRITE,
+                at=each.created_at,
             )
 
 

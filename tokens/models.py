@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.language import retold
 from accounts.models import Workspace
 from delivery.models import Destination
 from tokens.abilities import ABILITY_KEYS
@@ -419,6 +420,11 @@ class TokenEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token_label}: {self.get_kind_display()}"
+
+    @property
+    def shown_actor(self) -> str:
+        """Who did it, as a page shows it: a person by name, and the command line in the viewer's language."""
+        return self.actor_label if self.actor_id is not None else retold(self.actor_label)
 
 
 class RequestLogEntry(models.Model):

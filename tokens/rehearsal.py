@@ -101,7 +101,7 @@ def last_of(token: Token, *, at: datetime) -> Rehearsal | None:
     return Rehearsal(
         began_at=event.happened_at,
         ends_at=token.paused_until,
-        by=event.actor_label,
+        by=event.shown_actor,
         is_under_way=token.paused_until > at,
         refused=refused,
         is_cut=refused == _LOOKED_AT_AT_MOST,

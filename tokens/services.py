@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts.models import Membership, User, Workspace
 from delivery import outbox
@@ -170,7 +171,7 @@ class Actor:
         return cls(label=user.display_name, user=user)
 
 
-COMMAND_LINE = Actor(label="command line")
+COMMAND_LINE = Actor(label=gettext_noop("command line"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def _settle(found: Comparison, request: HttpRequest, *, cause: Cause) -> tuple[i
     connection = found.connection
     from_there = replace(
         cause, origin=Origin.PLATFORM, came_from=connection.destination_id,
-        actor_label=gettext("%(who)s, from %(name)s") % {"who": cause.actor_label, "name": connection.name},
+        actor_label=f"{cause.actor_label} ({connection.name})",
     )  # fmt: skip
     with transaction.atomic():
         if to_take:

@@ -6,6 +6,7 @@ from datetime import datetime
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from accounts.language import retold
 from delivery.console.words import kind_label, state_pill
 from tokens.expiry import moments_of
 from tokens.models import ExpiryNotice, Token
@@ -52,7 +53,7 @@ def notices_of(token: Token) -> Notices:
                 to=str(each.payload.get("to", "–")),
                 what=kind_label(each.kind),
                 pill=state_pill(each.state),
-                problem=each.problem,
+                problem=retold(each.problem),
                 at=each.created_at,
                 url=reverse("admin:delivery_delivery_change", args=[each.pk]),
             )

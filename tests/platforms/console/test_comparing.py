@@ -86,7 +86,7 @@ def test_each_field_can_be_pushed_or_taken(
     rina.refresh_from_db()
     taken = PersonaChange.objects.filter(persona=rina).latest("id")
     assert (rina.name, taken.origin, taken.actor_label) == (
-        "Rina H.", "platform", f"{support_user.display_name}, from Shop",
+        "Rina H.", "platform", f"{support_user.display_name} (Shop)",
     )  # fmt: skip
     assert [d.payload for d in waiting(linked)] == [{"attribute.city": "Bandung"}]
     carry(waiting(linked)[0])
