@@ -71,12 +71,12 @@ THEMES = (
 )
 
 
-def commands(text: str, *, user: User, workspace: Workspace, pages: Iterable[Command]) -> Iterator[Command]:
+def commands(text: str, *, user: User, workspace: Workspace, pages: Iterable[Command]) -> list[Command]:
     """Those of the sidebar's `pages`, the actions and the themes that `text` names; all of them for an empty one."""
-    words = fold(text).split()
-    for command in (*_deeds(user, workspace), *pages, *THEMES):
-        if command.fits(words):
-            yield command
+    folded = fold(text)
+    words = folded.split()
+    found = [command for command in (*_deeds(user, workspace), *pages, *THEMES) if command.fits(words)]
+    return sorted(found, key=lambda command: not fold(str(command.label)).startswith(folded))
 
 
 def _deeds(user: User, workspace: Workspace) -> Iterator[Command]:

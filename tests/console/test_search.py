@@ -196,7 +196,7 @@ def test_every_command_that_is_offered_opens(
 @pytest.mark.parametrize(
     ("typed", "first"),
     [("generate", "Generate new token"), ("NEW TOK", "Generate new token"), ("imp", "Import people"),
-     ("dark", "Switch to dark"), ("callb", "Callbacks"), ("api doc", "API documentation")],
+     ("dark", "Switch to dark"), ("callb", "Callbacks"), ("tokens", "Tokens"), ("api doc", "API documentation")],
 )  # fmt: skip
 def test_commands_are_found_by_the_beginnings_of_their_words(
     admin_user: User, client: Client, typed: str, first: str
