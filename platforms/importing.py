@@ -197,6 +197,7 @@ def _planned(
     owners = _owners(workspace, values)
     verdicts = compare(values, workspace=workspace, columns=columns)
     linked_records, linked_people = _linked(connection, records, owners)
+    namesakes = _namesakes(workspace, values)
     rows = []
     for index, ((remote_id, _fields), given, verdict, owned) in enumerate(
         zip(records, values, verdicts, owners, strict=True)
@@ -215,6 +216,8 @@ def _planned(
             row.action, row.persona, row.differences = Action.LINK, owned[0], [["link", "", remote_id]]
             if owned[0].pk in linked_people:
                 _refuse(row, _("%(name)s is linked to another record there.") % {"name": owned[0].name})
+        elif _is_without_address(given) and (same := namesakes.get(str(given.get("name", "")))):
+            _refuse(row, _("It has no address, and has the name of %(people)s.") % {"people": _in_words([same])})
         elif verdict.problems:
             _refuse(row, *(f"{title}: {text}" if title else text for title, text in verdict.problems))
         else:
@@ -268,6 +271,17 @@ def _owners(workspace: Workspace, people: Sequence[Mapping[str, Value]]) -> list
         list({persona_of[key].pk: persona_of[key] for key in sorted(keys) if key in persona_of}.values())
         for keys in keys_of
     ]
+
+
+def _namesakes(workspace: Workspace, people: Sequence[Mapping[str, Value]]) -> dict[str, Persona]:
+    """Who here is called as somebody there of whom no address is known, and may well be the same person."""
+    names = {str(values.get("name", "")) for values in people if _is_without_address(values)} - {""}
+    found = Persona.objects.filter(workspace=workspace, name__in=names).order_by("-pk") if names else ()
+    return {persona.name: persona for persona in found}
+
+
+def _is_without_address(values: Mapping[str, Value]) -> bool:
+    return not any(field.startswith("contact:") for field in values)
 
 
 def _keys(values: Mapping[str, Value], *, country: str) -> Iterator[Key]:

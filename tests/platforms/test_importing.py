@@ -116,6 +116,21 @@ def test_who_cannot_be_brought_in_is_left_out_with_the_reason(
     assert set(operation.rows.values_list("action", "state")) == {("refuse", "refused")}
 
 
+def test_who_has_no_address_there_and_the_name_of_somebody_here_is_left_out(
+    workspace: Workspace, remote: Remote, server: str, admin_user: User
+) -> None:
+    connection = connect(workspace, remote, server, "chative")
+    rina = add_here(workspace, "Rina Hartono", ContactDraft("telegram", "rina_h"))
+    add_there(remote, "Rina Hartono")
+    add_there(remote, "Joko Prasetyo")
+
+    operation = previewed(connection, admin_user)
+
+    assert rows_of(operation) == [("Rina Hartono", "refuse", "refused"), ("Joko Prasetyo", "create", "planned")]
+    said = f"It has no address, and has the name of Rina Hartono (ID {rina.pk})."
+    assert operation.rows.earliest("number").problems == [["", said]]
+
+
 def test_who_has_no_name_there_is_called_as_their_address(
     workspace: Workspace, remote: Remote, server: str, admin_user: User
 ) -> None:
