@@ -45,7 +45,7 @@ def fill(count: int) -> None:
     from accounts.models import User, Workspace
     from messaging.models import Topic
     from tokens.abilities import ABILITIES
-    from tokens.models import Token, TokenAbility, UsageCount
+    from tokens.models import Token, TokenAbility, TokenDay
 
     random = Random(1)
     workspace = Workspace.objects.create(name="Demo", slug="demo", time_zone="Asia/Jakarta")
@@ -93,13 +93,12 @@ def fill(count: int) -> None:
         [TokenAbility(token_id=pk, key=ability.key) for pk in ids for ability in ABILITIES if random.random() < 0.5],
         batch_size=5_000,
     )
-    UsageCount.objects.bulk_create(
+    TokenDay.objects.bulk_create(
         [
-            UsageCount(
+            TokenDay(
                 token_id=pk,
                 day=(now - timedelta(days=days)).date(),
                 ability="message_send",
-                address="203.0.113.7",
                 status=200,
                 calls=random.randrange(1, 500),
                 last_at=now,

@@ -104,5 +104,6 @@ for (const menu of document.querySelectorAll(".table-wrap .menu")) {
 const named = document.getElementById(location.hash.slice(1));
 if (named?.matches("input, select, textarea")) {
   named.focus({ preventScroll: true });
-  named.scrollIntoView({ block: "center" });
+  // After the browser's own jump, which would leave it half under the bar at the top.
+  addEventListener("load", () => requestAnimationFrame(() => named.scrollIntoView({ block: "center" })));
 }

@@ -29,7 +29,7 @@ _DAY_KINDS = ("day", "ability", "status", "code")
 
 AGENTS_AMONG = 1_000
 _CALLERS_AT_MOST = 200
-_COUNTS_AT_MOST = 100_000
+_COUNTS_AT_MOST = 20_000
 _TAIL_AT_MOST = 50_000
 """So that a page costs the same when no worker counts."""
 
@@ -73,7 +73,7 @@ def calls_of(tokens: Collection[Token], *, days: int = USAGE_DAYS) -> dict[int, 
 def calls_by_id(ids: Collection[int], *, days: int = USAGE_DAYS) -> dict[int, int]:
     """`calls_of` for tokens of which only the ids are at hand."""
     first = _first_day(days)
-    counted = UsageCount.objects.filter(Among("token_id", ids), day__gte=first)
+    counted = TokenDay.objects.filter(Among("token_id", ids), day__gte=first)
     recent = RequestLogEntry.objects.filter(
         Among("token_id", ids), pk__gt=_progress(), received_at__gte=_midnight(first)
     )

@@ -25,7 +25,7 @@ from messaging.models import Topic
 from tokens import excel
 from tokens.abilities import ABILITIES
 from tokens.excel import Listing, listing_response
-from tokens.models import Callback, RequestLogEntry, Token, UsageCount
+from tokens.models import Callback, RequestLogEntry, Token, TokenDay
 from tokens.services import COMMAND_LINE, Actor, Configuration, IssuedToken, issue_token, rotate_token
 
 pytestmark = pytest.mark.django_db
@@ -334,9 +334,9 @@ def fill(workspace: Workspace, user: User, count: int) -> None:
 
 
 def count_calls(token: Token, at: datetime, *, calls: int) -> None:
-    UsageCount.objects.create(
+    TokenDay.objects.create(
         token=token, day=at.astimezone(UTC).date() - timedelta(days=3), ability="message_send",
-        address="203.0.113.7", status=200, calls=calls, last_at=at,
+        status=200, calls=calls, last_at=at,
     )  # fmt: skip
 
 
