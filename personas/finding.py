@@ -7,6 +7,7 @@ it finds. docs/decisions/0006-finding-people.md has the measurements.
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from django.db.models import QuerySet
@@ -21,8 +22,9 @@ NEWEST_TRIED = 5_000
 """People looked at before a condition is asked whose index is not in their order: most filters fit enough of them."""
 SPARSE_AT_MOST = 20_000
 """People whom such a condition may fit to be brought all at once; where they are more, one in a few of everybody is."""
-_FIRST, _MOST = 500, 8_000
-"""Candidates that the other conditions are asked of at a time: fewer at first, because a page needs few."""
+_FIRST, _MOST, _ROUNDS_TRIED = 500, 8_000, 2
+"""Candidates that the other conditions are asked of at a time: fewer at first, because a page needs few. Where they
+don't fill it in so many rounds, it is seen whether another condition leaves few enough to begin with that one."""
 
 Newest = Callable[[int | None, int], list[int]]
 """Ids of people older than the first (None: of all), newest first, at most the second. Where a start is not in order,
@@ -40,20 +42,24 @@ class _Start:
 
 def newest_ids(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
     """The ids of at most `limit` people whom `chosen` fits, newest first."""
-    start = _start(chosen, workspace)
-    if start is None:
+    starts = list(_starts(chosen, workspace))
+    if not starts:
         return _of_everybody(chosen, workspace, limit)
-    if not start.is_in_order:
+    first, *others = starts
+    if first.is_in_order:
+        found, is_all = _passing(first, workspace, limit, rounds=_ROUNDS_TRIED if others else None)
+        if is_all:
+            return found
+    else:
         found = _among_newest(chosen, workspace, limit)
         if len(found) == limit:
             return found
+        others = starts
+    for start in others:
         candidates = start.newest(None, SPARSE_AT_MOST + 1)
-        if len(candidates) > SPARSE_AT_MOST:
-            return _of_everybody(chosen, workspace, limit)
-        start = replace(start, newest=_listed(candidates))
-    if not start.rest:
-        return start.newest(None, limit)
-    return list(_passing(start, workspace, limit))
+        if len(candidates) <= SPARSE_AT_MOST:
+            return _passing(replace(start, newest=_listed(candidates)), workspace, limit)[0]
+    return _passing(first, workspace, limit)[0] if first.is_in_order else _of_everybody(chosen, workspace, limit)
 
 
 def _of_everybody(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
@@ -73,45 +79,54 @@ def _among_newest(chosen: PersonaFilter, workspace: Workspace, limit: int) -> li
     return list(tried.order_by("-pk").values_list("pk", flat=True)[:limit])
 
 
-def _passing(start: _Start, workspace: Workspace, limit: int) -> Iterator[int]:
+def _passing(start: _Start, workspace: Workspace, limit: int, *, rounds: int | None = None) -> tuple[list[int], bool]:
+    """Those of the start's people whom the rest fits too, and whether that is all that was asked for.
+
+    After so many `rounds` it is given up, where another start may be the better one.
+    """
+    if not start.rest:
+        return start.newest(None, limit), True
+    found: list[int] = []
     below, size = None, _FIRST
     people = start.rest.apply(workspace).order_by("-pk").values_list("pk", flat=True)
-    while limit and (candidates := start.newest(below, size)):
-        for pk in people.filter(pk__in=candidates)[:limit]:
-            yield pk
-            limit -= 1
-        if len(candidates) < size:
-            return
-        below, size = candidates[-1], min(size * 4, _MOST)
+    for _round in count() if rounds is None else range(rounds):
+        candidates = start.newest(below, size)
+        found += people.filter(pk__in=candidates)[: limit - len(found)]
+        if len(found) == limit or len(candidates) < size:
+            return found, True
+        below, size = candidates[-1], min(size * 2, _MOST)
+    return found, False
 
 
-def _start(chosen: PersonaFilter, workspace: Workspace) -> _Start | None:
-    """The condition that likely leaves the fewest; None where only everybody can be gone through."""
+def _starts(chosen: PersonaFilter, workspace: Workspace) -> Iterator[_Start]:
+    """Where one may begin, by what likely leaves the fewest; nowhere where only everybody can be gone through."""
     if chosen.text:
-        return _Start(_by_text(chosen.text, workspace), replace(chosen, text=""))
+        yield _Start(_by_text(chosen.text, workspace), replace(chosen, text=""))
     for condition in chosen.conditions:
         if condition.operator is Operator.CONTAINS and (words := _long_words(condition.value)):
-            return _Start(_by_text(words, workspace), chosen)
-    if exact := _first(chosen, {Operator.IS}):
-        return _Start(_by_value(exact), _without(chosen, exact))
+            yield _Start(_by_text(words, workspace), chosen)
+    for exact in _those(chosen, {Operator.IS}):
+        yield _Start(_by_value(exact), _without(chosen, exact))
     if chosen.problem:
-        return _Start(_by_problem(chosen.problem, workspace), replace(chosen, problem=None))
-    if broad := _first(chosen, _RANGES):
-        return _Start(_by_range(broad), _without(chosen, broad), is_in_order=False)
+        yield _Start(_by_problem(chosen.problem, workspace), replace(chosen, problem=None))
+    for broad in _those(chosen, _RANGES):
+        yield _Start(_by_range(broad), _without(chosen, broad), is_in_order=False)
     if chosen.kind:
-        return _Start(_by_kind(chosen.kind, workspace), replace(chosen, kind=""))
-    if filled := _first(chosen, {Operator.HAS}):
-        return _Start(_by_value(filled), _without(chosen, filled))
+        yield _Start(_by_kind(chosen.kind, workspace), replace(chosen, kind=""))
+    for filled in _those(chosen, {Operator.HAS}):
+        yield _Start(_by_value(filled), _without(chosen, filled))
     if chosen.updated_since:
-        return _Start(_by_update(chosen, workspace), replace(chosen, updated_since=None), is_in_order=False)
-    return None
+        yield _Start(_by_update(chosen, workspace), replace(chosen, updated_since=None), is_in_order=False)
+    for part in _those(chosen, {Operator.CONTAINS}):
+        if not _long_words(part.value):  # last, because no index finds it
+            yield _Start(_by_range(part), _without(chosen, part), is_in_order=False)
 
 
-_RANGES = frozenset(Operator) - {Operator.IS, Operator.HAS, Operator.LACKS}
+_RANGES = frozenset({Operator.BEFORE, Operator.AFTER, Operator.AT_LEAST, Operator.AT_MOST})
 
 
-def _first(chosen: PersonaFilter, operators: Collection[Operator]) -> Condition | None:
-    return next((condition for condition in chosen.conditions if condition.operator in operators), None)
+def _those(chosen: PersonaFilter, operators: Collection[Operator]) -> Iterator[Condition]:
+    return (condition for condition in chosen.conditions if condition.operator in operators)
 
 
 def _without(chosen: PersonaFilter, condition: Condition) -> PersonaFilter:

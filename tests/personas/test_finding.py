@@ -78,6 +78,9 @@ QUERIES = [
     "q=budi&kind=phone&problem=any&updated=2026-01-01&a=city&op=has&v=",
     "kind=email&a=city&op=is&v=Jakarta",
     "kind=email&updated=2026-01-05",
+    "q=siti&a=points&op=at_least&v=20.5",
+    "kind=whatsapp&a=city&op=contains&v=nd",
+    "problem=any&a=city&op=is&v=Bandung&a=since&op=before&v=2026-06-01",
     "a=city&a=points&a=since&op=is&op=at_least&op=after&v=Jakarta&v=5&v=2026-02-01",
     "a=city&a=city&op=lacks&op=is&v=&v=Jakarta",
 ]
