@@ -11,6 +11,8 @@ from messaging.models import Template
 from raven_admin.errors import RavenError
 
 MAX_TEXT = 4096
+MAX_LANGUAGES = 200
+"""Of one template; WhatsApp knows fewer than a hundred."""
 _GAP = re.compile(r"\{\{\s*(\d{1,2})\s*\}\}")
 
 
@@ -65,16 +67,39 @@ def fill_template(*, workspace_id: int, name: str, language: str, parameters: Se
 
 
 def find_template(*, workspace_id: int, name: str, language: str) -> Template:
-    """The template of this name. Raises TemplateNotFound and TemplateAmbiguous."""
-    named = Template.objects.filter(workspace=workspace_id, name=name)
-    found = list(named.filter(language=language) if language else named[:20])
+    """The template of this name. Raises TemplateNotFound and TemplateAmbiguous.
+
+    `en_US`, as WhatsApp writes it, is our `en-US`; but not `en`: on WhatsApp those are two templates, and nobody gets a
+    text in another language than was asked for.
+    """
+    named = list(Template.objects.filter(workspace=workspace_id, name=name)[:MAX_LANGUAGES])
+    exact = [template for template in named if template.language == language]
+    found = exact or [template for template in named if not language or _is_same(template.language, language)]
     if not found:
-        raise TemplateNotFound(
-            name=name, in_language=_(" in the language %(language)s") % {"language": language} if language else ""
-        )
+        raise TemplateNotFound(name=name, in_language=_in_language(language, named))
     if len(found) > 1:
-        raise TemplateAmbiguous(name=name, languages=", ".join(template.language for template in found))
+        raise TemplateAmbiguous(name=name, languages=_languages(found))
     return found[0]
+
+
+def _is_same(language: str, other: str) -> bool:
+    return language.replace("_", "-").casefold() == other.replace("_", "-").casefold()
+
+
+def _in_language(language: str, named: Sequence[Template]) -> str:
+    """What the refusal says of it, with the languages that would have been found."""
+    if not language:
+        return ""
+    if not named:
+        return _(" in the language %(language)s") % {"language": language}
+    return _(" in the language %(language)s (there is one in %(languages)s)") % {
+        "language": language,
+        "languages": _languages(named),
+    }
+
+
+def _languages(templates: Sequence[Template]) -> str:
+    return ", ".join(template.language for template in templates)
 
 
 def fill(template: Template, parameters: Sequence[str]) -> str:

@@ -84,7 +84,7 @@ def test_only_a_template_of_the_workspace_and_the_language_is_found(
 
     for name, language, sentence in [
         ("theirs", "", "There is no template “theirs” in this workspace."),
-        ("t", "fr", "There is no template “t” in the language fr in this workspace."),
+        ("t", "fr", "There is no template “t” in the language fr (there is one in en) in this workspace."),
     ]:
         Template.objects.filter(workspace=workspace).delete()
         with pytest.raises(TemplateNotFound) as refused:
@@ -100,3 +100,22 @@ def test_of_two_languages_one_is_named(workspace: Workspace) -> None:
 
     assert refused.value.languages == "en, id"
     assert fill_template(workspace_id=workspace.pk, name="t", language="id", parameters=[]) == "Halo"
+
+
+@pytest.mark.parametrize(("asked", "found"), [("en-US", "en-US"), ("en_US", "en-US"), ("en_us", "en-US"), ("id", "id")])
+def test_a_language_is_the_same_with_either_stroke(workspace: Workspace, asked: str, found: str) -> None:
+    for language in ("en-US", "id"):
+        Template.objects.create(workspace=workspace, name="t", language=language, body=language)
+
+    assert fill_template(workspace_id=workspace.pk, name="t", language=asked, parameters=[]) == found
+
+
+def test_another_language_is_not_sent_but_named(workspace: Workspace) -> None:
+    Template.objects.create(workspace=workspace, name="t", language="en", body="Hello")
+
+    with pytest.raises(TemplateNotFound) as refused:
+        fill_template(workspace_id=workspace.pk, name="t", language="en_US", parameters=[])
+
+    assert (
+        str(refused.value) == "There is no template “t” in the language en_US (there is one in en) in this workspace."
+    )

@@ -98,7 +98,8 @@ def test_templates_to_one_person_stand_in_one_conversation_until_it_is_resolved(
 
 
 @pytest.mark.parametrize(
-    ("language", "status"), [("id", 201), ("en_US", 201), ("en-US", 201), (None, 422), ("ar", 404), ("ar_SA", 404)]
+    ("language", "status"),
+    [("id", 201), ("en_US", 201), ("en-US", 201), ("en", 404), (None, 422), ("ar", 404), ("ar_SA", 404)],
 )
 def test_a_templates_language_may_be_written_as_whatsapp_does(
     developer: Api, account: int, sender: User, template: Template, language: str | None, status: int
