@@ -129,6 +129,8 @@ class Endpoint:
     """The abilities of which the body says which one it needs; a token without any of them is refused at once."""
     rate: rate_limit.Rate | None = None
     """What a token may call it beside its own requests per minute."""
+    check: Callable[["Call"], None] | None = None
+    """Raises what has to be refused before a call is taken from `rate`."""
 
 
 @dataclass(slots=True)

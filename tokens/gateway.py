@@ -1,6 +1,7 @@
 """The one way in for programs: every call of every dialect passes these checks, in this order, and is logged.
 
-    transport → token → source networks → rate limit → Pro → ability → Idempotency-Key → body → the endpoint's own rules
+    transport → token → source networks → rate limit → Pro → ability → the endpoint's rate → Idempotency-Key → body →
+    the endpoint's own rules
 
 An endpoint is data (`Endpoint`); it has no way to skip a check. A dialect says how a credential is sent and how answers
 and refusals look. See docs/decisions/0002-one-gateway.md.
@@ -91,6 +92,8 @@ class GatewayView(APIView):
             call.require(self.endpoint.ability)
         elif self.endpoint.one_of and call.token.abilities.isdisjoint(self.endpoint.one_of):
             call.require(self.endpoint.one_of[0])
+        if self.endpoint.check is not None:
+            self.endpoint.check(call)
         if self.endpoint.rate is not None:
             self._take_from_rate(self.endpoint.rate)
 

@@ -66,17 +66,20 @@ def in_account(handle: Handle) -> Handle:
     return handling
 
 
-def in_account_of_header(handle: Handle) -> Handle:
-    """As `in_account`, with the account in the header api_account_id."""
+def in_own_account(handle: Handle) -> Handle:
+    """`handle` is called with the workspace; for endpoints whose check is `check_account_of_header`."""
 
     @wraps(handle)
     def handling(call: Call, **given: Any) -> Answer:
-        workspace = workspace_of(call)
-        if call.headers.get("Api-Account-Id", "").strip() != str(workspace.account_number):
-            raise AccountRefused
-        return handle(call, workspace, **given)
+        return handle(call, workspace_of(call), **given)
 
     return handling
+
+
+def check_account_of_header(call: Call) -> None:
+    """Raises AccountRefused unless the header api_account_id names the token's own account."""
+    if call.headers.get("Api-Account-Id", "").strip() != str(workspace_of(call).account_number):
+        raise AccountRefused
 
 
 def check_inbox(workspace: Workspace, inbox_id: int | str) -> None:

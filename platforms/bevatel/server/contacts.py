@@ -27,13 +27,14 @@ from personas.services import (
 from platforms.bevatel.server import wire
 from platforms.bevatel.server.common import (
     TYPES_OF_FIELD,
+    check_account_of_header,
     check_inbox,
     contact_data,
     contact_of_field,
     conversations_data,
     counted,
     in_account,
-    in_account_of_header,
+    in_own_account,
     key_of_field,
     page_of,
     refuse_given,
@@ -254,13 +255,15 @@ ENDPOINTS = (
 
 DEVELOPER_ENDPOINTS = (
     Endpoint(
-        "POST", "contacts", "persona_add", in_account_of_header(developer_contact_create), "Create a contact",
-        body=wire.ContactCreate, data=wire.DeveloperContact, status=201, rate=CONTACTS_RATE,
+        "POST", "contacts", "persona_add", in_own_account(developer_contact_create), "Create a contact",
+        body=wire.ContactCreate, data=wire.DeveloperContact, status=201,
+        rate=CONTACTS_RATE, check=check_account_of_header,
         refusals=(AccountRefused, InboxNotFound, SourceTaken, *_FIELD_REFUSALS),
     ),
     Endpoint(
-        "PATCH", "contacts/<int:contact_id>", "persona_update", in_account_of_header(developer_contact_update),
-        "Change a contact", body=wire.ContactUpdate, data=wire.DeveloperContact, rate=CONTACTS_RATE,
+        "PATCH", "contacts/<int:contact_id>", "persona_update", in_own_account(developer_contact_update),
+        "Change a contact", body=wire.ContactUpdate, data=wire.DeveloperContact,
+        rate=CONTACTS_RATE, check=check_account_of_header,
         refusals=(AccountRefused, PersonaNotFound, NameMissing, AbilityMissing, *_FIELD_REFUSALS),
     ),
 )  # fmt: skip

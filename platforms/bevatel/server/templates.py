@@ -16,8 +16,9 @@ from personas.services import PersonaDraft, PersonaNotFound, add_persona, get_pe
 from platforms.bevatel.server import wire
 from platforms.bevatel.server.common import (
     TYPES_OF_FIELD,
+    check_account_of_header,
     contact_of_field,
-    in_account_of_header,
+    in_own_account,
     key_of_field,
     refuse_given,
 )
@@ -43,20 +44,13 @@ def template_send(call: Call, workspace: Workspace, body: wire.TemplateMessage) 
 
 
 def _text(workspace: Workspace, template: wire.TemplateChoice) -> str:
-    """The template's text with its gaps filled; `en_US`, as WhatsApp writes it, is also our `en-US`."""
+    """The template's text with its gaps filled."""
     parameters = template.parameters or wire.TemplateParameters()
     path = "message.template.parameters.media"
     refuse_given(path, parameters.media, "Media is not supported: a template is a text.")
-    language = template.language or ""
-    try:
-        return fill_template(
-            workspace_id=workspace.pk, name=template.name, language=language, parameters=parameters.body
-        )
-    except TemplateNotFound:
-        if "_" not in language:
-            raise
-    language = language.replace("_", "-")
-    return fill_template(workspace_id=workspace.pk, name=template.name, language=language, parameters=parameters.body)
+    return fill_template(
+        workspace_id=workspace.pk, name=template.name, language=template.language or "", parameters=parameters.body
+    )
 
 
 def _contact(workspace: Workspace, given: wire.TemplateContact, cause: Cause) -> Contact:
@@ -89,8 +83,9 @@ def _new(workspace: Workspace, number: str, name: str | None, cause: Cause) -> C
 
 ENDPOINTS = (
     Endpoint(
-        "POST", "messages", "template_send", in_account_of_header(template_send), "Send a template message",
-        body=wire.TemplateMessage, data=wire.DeveloperMessage, status=201, rate=MESSAGES_RATE,
+        "POST", "messages", "template_send", in_own_account(template_send), "Send a template message",
+        body=wire.TemplateMessage, data=wire.DeveloperMessage, status=201,
+        rate=MESSAGES_RATE, check=check_account_of_header,
         refusals=(
             AccountRefused, TemplateInboxNotFound, PersonaNotFound, FieldRefused, TemplateNotFound, TemplateAmbiguous,
             TemplateParametersWrong, TemplateTextTooLong, UserMissing, UserNotFound,

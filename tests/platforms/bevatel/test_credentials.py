@@ -187,6 +187,14 @@ def test_five_contacts_a_second_are_let_through(developer: Api, token: Token, no
     assert RateBucket.objects.filter(key=f"bevatel-contacts:{token.pk}").exists()
 
 
+def test_a_call_without_its_account_takes_nothing_from_the_rate(developer: Api, secret: str, now: Any) -> None:
+    headers = {"api_access_token": secret}
+    refused = [developer("POST", "contacts", {"name": "Rina"}, headers=headers).status_code for _number in range(6)]
+
+    assert developer("POST", "contacts", {"name": "Rina"}).status_code == 201
+    assert refused == [401] * 6
+
+
 def test_ten_messages_a_second_are_let_through_beside_the_contacts(
     developer: Api, account: int, sender: Any, template: Any, now: Any
 ) -> None:
