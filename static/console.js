@@ -32,18 +32,18 @@ async function copy(button) {
   const status = announcer();
   try {
     await navigator.clipboard.writeText(text.trim());
-    status.textContent = button.dataset.copied || "Copied";
+    status.textContent = button.dataset.copied || status.dataset.copied;
     const label = button.querySelector("[data-copy-label]");
     if (label) {
       const before = label.textContent;
-      label.textContent = button.dataset.copied || "Copied";
+      label.textContent = button.dataset.copied || status.dataset.copied;
       setTimeout(() => { label.textContent = before; }, 2000);
     }
   } catch {
     // No clipboard (plain http on another host): select the text, so that Ctrl+C does it.
     if (typeof source.select === "function") source.select();
     else getSelection().selectAllChildren(source);
-    status.textContent = button.dataset.copyFailed || "Selected: press Ctrl+C to copy";
+    status.textContent = status.dataset.copyFailed;
   }
 }
 
