@@ -40,6 +40,9 @@ bench-lists: .venv/.dev ## Measure the list of personas with a million people be
 screenshots: .venv/.dev ## Take the pictures of docs/screenshots anew
 	@.venv/bin/python -m scripts.screenshots
 
+recording: .venv/.dev ## Picture the three main jobs by keyboard alone, key by key, into var/recording
+	@.venv/bin/python -m scripts.recording
+
 bench-sending: .venv/.dev ## Measure the outbox beside a bare loop of calls (ARGS="--rounds 1": sooner)
 	@$(CHECK)/python -m benchmarks.sending $(ARGS)
 

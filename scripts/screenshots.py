@@ -9,6 +9,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,6 +36,13 @@ WINDOWS = {"light": ("light", 1280, 800), "dark": ("dark", 1280, 800), "phone": 
 
 
 def main() -> None:
+    with running() as (console, shown):
+        take_pictures(console, shown)
+
+
+@contextmanager
+def running() -> Iterator[tuple[str, dict[str, int]]]:
+    """A server and a worker with a workspace made to be looked at: the console's address, and which rows to show."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -53,7 +62,7 @@ def main() -> None:
         try:
             wait_for(f"http://127.0.0.1:{port}/console/login/")
             wait_until_delivered()
-            take_pictures(f"http://127.0.0.1:{port}/console/", shown)
+            yield f"http://127.0.0.1:{port}/console/", shown
         finally:
             for process in (worker, server):
                 process.terminate()
