@@ -4,7 +4,7 @@ import ipaddress
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -195,6 +195,41 @@ _FIND = Statement(
 )
 
 
+class _Found(NamedTuple):
+    """What `_FIND` gives, in its order."""
+
+    token_id: int
+    name: str
+    workspace_id: int
+    replaced_by_id: int | None
+    digest: str
+    pepper_number: int
+    is_on: Any
+    activates_at: Any
+    expires_at: Any
+    revoked_at: Any
+    paused_until: Any
+    parent_id: int | None
+    parent_is_on: Any
+    parent_activates_at: Any
+    parent_expires_at: Any
+    parent_revoked_at: Any
+    parent_paused_until: Any
+    topic_anchor_id: int | None
+    user_alias_id: int | None
+    bound_persona_id: int | None
+    bound_topic_id: int | None
+    source_networks: Any
+    requests_per_minute: int
+    last_used_at: Any
+    country: str
+    pro_is_on: Any
+    pro_until: Any
+    abilities: str | None
+    left: float | None
+    was_allowed: bool
+
+
 def _find(secret: Secret, *, digest: str, now: datetime) -> _Row | None:
     row = _FIND.first_row(
         public_id=secret.public_id,
@@ -206,64 +241,47 @@ def _find(secret: Secret, *, digest: str, now: datetime) -> _Row | None:
     )
     if row is None:
         return None
-    (
-        token_id,
-        name,
-        workspace_id,
-        replaced_by_id,
-        stored_digest,
-        pepper_number,
-        is_on,
-        start,
-        end,
-        revoked,
-        paused,
-        parent_id,
-        p_on,
-        p_start,
-        p_end,
-        p_revoked,
-        p_paused,
-        anchor_id,
-        alias_id,
-        persona_id,
-        topic_id,
-        networks,
-        rate,
-        last_used,
-        country,
-        pro_is_on,
-        pro_until,
-        keys,
-        left,
-        was_allowed,
-    ) = row
-    validities = [_validity(is_on, start, end, revoked, paused)]
-    if parent_id is not None:
-        validities.append(_validity(p_on, p_start, p_end, p_revoked, p_paused))
-    credential = Credential(
-        token_id=token_id,
-        owner_id=parent_id or token_id,
-        name=name,
-        workspace_id=workspace_id,
-        is_replaced=replaced_by_id is not None,
-        validities=tuple(validities),
-        topic_anchor_id=anchor_id,
-        user_alias_id=alias_id,
-        bound_persona_id=persona_id,
-        bound_topic_id=topic_id,
-        source_networks=tuple(json.loads(networks) if isinstance(networks, str) else networks),
-        requests_per_minute=rate,
-        last_used_at=_moment(last_used),
-        abilities=frozenset(keys.split(",") if keys else ()),
-        country=country,
-        pro_is_on=bool(pro_is_on),
-        pro_until=_moment(pro_until),
-    )
+    found = _Found(*row)
     allowance = None
-    if left is not None:
-        allowance = rate_limit.allowance_of(left, is_allowed=was_allowed, requests_per_minute=rate)
-    return _Row(credential, stored_digest, pepper_number, allowance)
+    if found.left is not None:
+        allowance = rate_limit.allowance_of(
+            found.left, is_allowed=found.was_allowed, requests_per_minute=found.requests_per_minute
+        )
+    return _Row(_credential(found), found.digest, found.pepper_number, allowance)
+
+
+def _credential(found: _Found) -> Credential:
+    validities = [_validity(found.is_on, found.activates_at, found.expires_at, found.revoked_at, found.paused_until)]
+    if found.parent_id is not None:
+        validities.append(
+            _validity(
+                found.parent_is_on,
+                found.parent_activates_at,
+                found.parent_expires_at,
+                found.parent_revoked_at,
+                found.parent_paused_until,
+            )
+        )
+    networks = found.source_networks
+    return Credential(
+        token_id=found.token_id,
+        owner_id=found.parent_id or found.token_id,
+        name=found.name,
+        workspace_id=found.workspace_id,
+        is_replaced=found.replaced_by_id is not None,
+        validities=tuple(validities),
+        topic_anchor_id=found.topic_anchor_id,
+        user_alias_id=found.user_alias_id,
+        bound_persona_id=found.bound_persona_id,
+        bound_topic_id=found.bound_topic_id,
+        source_networks=tuple(json.loads(networks) if isinstance(networks, str) else networks),
+        requests_per_minute=found.requests_per_minute,
+        last_used_at=_moment(found.last_used_at),
+        abilities=frozenset(found.abilities.split(",") if found.abilities else ()),
+        country=found.country,
+        pro_is_on=bool(found.pro_is_on),
+        pro_until=_moment(found.pro_until),
+    )
 
 
 def _validity(is_on: Any, *moments: Any) -> Validity:
