@@ -2,13 +2,28 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
 from delivery import events, outbox
 from delivery.carriers import Occurrence
 from messaging.models import Message, Topic, TopicType
+from messaging.refusals import (
+    GroupTopicRecipientsTooMany,
+    MassTopicWithRecipients,
+    PersonaTopicRecipientsTooMany,
+    RecipientsMissing,
+    RecipientsTooMany,
+    RecipientWithoutContact,
+    TopicExists,
+    TopicMissing,
+    TopicNotFound,
+    TopicStatusInvalid,
+    TopicTypeInvalid,
+    UserMissing,
+    UserNotFound,
+)
 from personas.history import Cause
 from personas.matching import SELECT_KNOWN, Key, Known, RecipientDraft, as_json, keys_of_people, match_or_add_people
 from personas.models import Persona
@@ -17,107 +32,6 @@ from raven_admin.statements import Statement
 
 MAX_RECIPIENTS = 1000
 _TOPIC_TYPES = frozenset(TopicType.values)
-
-
-@dataclass(eq=False)
-class UserNotFound(RavenError):
-    """There is no user “{username}” in this workspace."""
-
-    code: ClassVar[str] = "user_not_found"
-    username: str
-
-
-@dataclass(eq=False)
-class UserMissing(RavenError):
-    """Name a user in `username`, or set User Aliases in the token's configuration."""
-
-    code: ClassVar[str] = "user_missing"
-
-
-@dataclass(eq=False)
-class TopicMissing(RavenError):
-    """Name a topic in `topic`, or set a Topic Anchor in the token's configuration."""
-
-    code: ClassVar[str] = "topic_missing"
-
-
-@dataclass(eq=False)
-class TopicTypeInvalid(RavenError):
-    """“{type}” is no type of topic. The types are: persona, group, mass."""
-
-    code: ClassVar[str] = "topic_type_invalid"
-    type: str
-
-
-@dataclass(eq=False)
-class RecipientsMissing(RavenError):
-    """Name at least one recipient."""
-
-    code: ClassVar[str] = "recipients_missing"
-
-
-@dataclass(eq=False)
-class RecipientsTooMany(RavenError):
-    """A message goes to at most {maximum} recipients at a time; this one names {count}."""
-
-    code: ClassVar[str] = "recipients_too_many"
-    count: int
-    maximum: int
-
-
-@dataclass(eq=False)
-class PersonaTopicRecipientsTooMany(RavenError):
-    """A topic of type persona has exactly one recipient."""
-
-    code: ClassVar[str] = "persona_topic_recipients_too_many"
-
-
-@dataclass(eq=False)
-class GroupTopicRecipientsTooMany(RavenError):
-    """A topic of type group has exactly one recipient, the group."""
-
-    code: ClassVar[str] = "group_topic_recipients_too_many"
-
-
-@dataclass(eq=False)
-class RecipientWithoutContact(RavenError):
-    """Recipient {recipient_index} has no contact."""
-
-    code: ClassVar[str] = "recipient_without_contact"
-    recipient_index: int
-
-
-@dataclass(eq=False)
-class MassTopicWithRecipients(RavenError):
-    """A topic of type mass is made without recipients; name them with each message."""
-
-    code: ClassVar[str] = "mass_topic_with_recipients"
-
-
-@dataclass(eq=False)
-class TopicExists(RavenError):
-    """There is already a topic “{name}” of that type (topic {topic_id})."""
-
-    code: ClassVar[str] = "topic_exists"
-    topic_id: int
-    name: str
-
-
-@dataclass(eq=False)
-class TopicNotFound(RavenError):
-    """There is no topic {topic_id} in this workspace."""
-
-    code: ClassVar[str] = "topic_not_found"
-    topic_id: int
-
-
-@dataclass(eq=False)
-class TopicStatusInvalid(RavenError):
-    """“{status}” is no status of a topic. The statuses are: {known}."""
-
-    code: ClassVar[str] = "topic_status_invalid"
-    status: str
-    known: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +58,8 @@ def send_message(
 
     It leaves for whatever carries messages; `template` tells platforms with templates of their own from which one
     `text` was made (name, language, parameters). `alias_id` and `anchor_id` are the user and topic used when the caller
-    names none. `check_may_add_topic` is called before a topic is made, and raises when the caller may not. Raises the
-    errors above, in their order, and those of `match_or_add_people`. Runs in the caller's transaction.
+    names none. `check_may_add_topic` is called before a topic is made, and raises when the caller may not. Raises those
+    of messaging.refusals, in their order, and those of `match_or_add_people`. Runs in the caller's transaction.
     """
     problem, keys = None, []
     try:
@@ -174,17 +88,8 @@ def send_message(
         cause=cause,
     )
     if found.leaves:
-        sent = Occurrence(
-            workspace_id=workspace_id,
-            kind="message.sent",
-            subject_id=message.pk,
-            at=cause.at,
-            actor_label=cause.actor_label,
-            request_id=cause.request_id,
-            data={"template": template} if template else {},
-            came_from=cause.came_from,
-        )
-        outbox.announce([sent], to=outbox.MESSAGES)
+        data = {"template": template} if template else {}
+        _announce("message.sent", workspace_id, message.pk, cause, to=outbox.MESSAGES, **data)
     return message
 
 
@@ -225,7 +130,7 @@ def add_topic(
 ) -> Topic:
     """A new topic exists; of type persona or group it is with the one recipient.
 
-    Raises TopicTypeInvalid, the errors about recipients above, and TopicExists. Runs in the caller's transaction.
+    Raises TopicTypeInvalid, the refusals of recipients, and TopicExists. Runs in the caller's transaction.
     """
     _check_topic(topic, None)
     persona_id = None
@@ -422,8 +327,10 @@ def _make_topic(workspace_id: int, topic: TopicDraft, persona_id: int | None, ca
     return made
 
 
-def _announce(kind: str, workspace_id: int, subject_id: int, cause: Cause, **data: Any) -> None:
-    """It leaves for whatever carries events."""
+def _announce(
+    kind: str, workspace_id: int, subject_id: int, cause: Cause, *, to: str = outbox.EVENTS, **data: Any
+) -> None:
+    """It leaves for whatever carries that."""
     news = Occurrence(
         workspace_id=workspace_id,
         kind=kind,
@@ -434,7 +341,7 @@ def _announce(kind: str, workspace_id: int, subject_id: int, cause: Cause, **dat
         data=data,
         came_from=cause.came_from,
     )
-    outbox.announce([news], to=outbox.EVENTS)
+    outbox.announce([news], to=to)
 
 
 _EVENT_OF = {Message.Direction.OUTGOING: "message.sent", Message.Direction.INCOMING: "message.received"}

@@ -11,17 +11,8 @@ from django.db import IntegrityError, connection, transaction
 from accounts.models import Workspace
 from delivery.models import Event
 from messaging.models import Message, Topic
-from messaging.services import (
-    TopicDraft,
-    TopicExists,
-    TopicMissing,
-    TopicNotFound,
-    TopicStatusInvalid,
-    add_conversation,
-    add_topic,
-    receive_message,
-    set_topic_status,
-)
+from messaging.refusals import TopicExists, TopicMissing, TopicNotFound, TopicStatusInvalid
+from messaging.services import TopicDraft, add_conversation, add_topic, receive_message, set_topic_status
 from messaging.stats import stats_of
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.http import HttpRequest
 
-from messaging.services import TopicNotFound, UserMissing
+from messaging.refusals import TopicNotFound, UserMissing
 from messaging.templates import TemplateNotFound
 from personas.services import AttributeUnknown, AttributeValueInvalid, ContactTaken, NameMissing, PersonaNotFound
 from raven_admin.errors import RavenError

@@ -1,7 +1,7 @@
 """Template messages, by Bevatel's developer API."""
 
 from accounts.models import Workspace
-from messaging.services import UserMissing, UserNotFound
+from messaging.refusals import UserMissing, UserNotFound
 from messaging.templates import (
     TemplateAmbiguous,
     TemplateNotFound,

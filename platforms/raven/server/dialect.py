@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django.http import HttpRequest
 
 from messaging.locations import LocationCodeTaken, LocationNotFound, TimeZoneUnknown
-from messaging.services import (
+from messaging.refusals import (
     GroupTopicRecipientsTooMany,
     MassTopicWithRecipients,
     PersonaTopicRecipientsTooMany,

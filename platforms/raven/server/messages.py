@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from messaging.models import Message, Recipient, Template, Topic
-from messaging.services import (
+from messaging.refusals import (
     GroupTopicRecipientsTooMany,
     MassTopicWithRecipients,
     PersonaTopicRecipientsTooMany,
     RecipientsMissing,
     RecipientsTooMany,
     RecipientWithoutContact,
-    TopicDraft,
     TopicExists,
     TopicMissing,
     TopicNotFound,
@@ -19,11 +18,8 @@ from messaging.services import (
     TopicTypeInvalid,
     UserMissing,
     UserNotFound,
-    add_topic,
-    receive_message,
-    send_message,
-    set_topic_status,
 )
+from messaging.services import TopicDraft, add_topic, receive_message, send_message, set_topic_status
 from messaging.templates import (
     TemplateAmbiguous,
     TemplateNotFound,

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from accounts.models import User
 from messaging.models import Topic, TopicType
-from messaging.services import TopicNotFound, UserNotFound
+from messaging.refusals import TopicNotFound, UserNotFound
 from personas.services import PersonaNotFound, VersionConflict, get_persona
 from platforms.calls import workspace_of
 from platforms.paging import page_after
