@@ -17,13 +17,15 @@ Text = Promise | str
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A page to go to, or a theme to switch to."""
+    """A page to go to, or a look to switch to."""
 
     label: Text
     icon: str
     url: str = ""
     theme: str = ""
     """As `dark`: the page stays, and looks so from now on."""
+    times: str = ""
+    """`utc` or `local`: the page stays, and shows times so from now on."""
     also: Text = ""
     """Other words that people look for it by."""
 
@@ -64,18 +66,20 @@ _DEEDS = (
     _Deed(None, "profile", _("Your profile"), "circle-user", _("settings time zone account")),
     _Deed(None, "password_change", _("Change password"), "lock"),
 )  # fmt: skip
-THEMES = (
+LOOKS = (
     Command(_("Switch to dark"), "moon", theme="dark", also=_("theme mode night")),
     Command(_("Switch to light"), "sun", theme="light", also=_("theme mode day")),
     Command(_("Look as the system does"), "monitor", theme="system", also=_("theme mode automatic")),
+    Command(_("Show times in UTC"), "clock", times="utc", also=_("time zone")),
+    Command(_("Show times in your zone"), "clock", times="local", also=_("time zone local")),
 )
 
 
 def commands(text: str, *, user: User, workspace: Workspace, pages: Iterable[Command]) -> list[Command]:
-    """Those of the sidebar's `pages`, the actions and the themes that `text` names; all of them for an empty one."""
+    """Those of the sidebar's `pages`, the actions and the looks that `text` names; all of them for an empty one."""
     folded = fold(text)
     words = folded.split()
-    found = [command for command in (*_deeds(user, workspace), *pages, *THEMES) if command.fits(words)]
+    found = [command for command in (*_deeds(user, workspace), *pages, *LOOKS) if command.fits(words)]
     return sorted(found, key=lambda command: not fold(str(command.label)).startswith(folded))
 
 

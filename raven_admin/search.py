@@ -41,6 +41,7 @@ class Hit:
     icon: str = ""
     theme: str = ""
     """Instead of an address: what the page shall look like from now on."""
+    times: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +119,4 @@ def _exact_hit(exact: Exact) -> Hit:
 
 
 def _command_hit(command: Command) -> Hit:
-    return Hit(str(command.label), "", command.url, command.icon, command.theme)
+    return Hit(str(command.label), "", command.url, command.icon, command.theme, command.times)

@@ -24,6 +24,31 @@ function chooseTheme(theme) {
 for (const part of document.querySelectorAll("[data-needs-script]")) part.hidden = false;
 showTheme();
 
+// ---------------------------------------------------------------- times in the viewer's zone, or in UTC
+// The other one of the two is each time's title.
+function showTimes(inUtc) {
+  for (const time of document.querySelectorAll("time[title]")) {
+    const isUtc = time.textContent.endsWith("UTC");
+    if (isUtc !== inUtc) [time.textContent, time.title] = [time.title, time.textContent];
+  }
+}
+
+function chooseTimes(times) {
+  try {
+    if (times === "utc") localStorage.setItem("times", "utc");
+    else localStorage.removeItem("times");
+  } catch {
+    // It holds for this page only.
+  }
+  showTimes(times === "utc");
+}
+
+try {
+  if (localStorage.getItem("times") === "utc") showTimes(true);
+} catch {
+  // No storage: the viewer's zone it is.
+}
+
 // ---------------------------------------------------------------- copying
 async function copy(button) {
   const source = document.querySelector(button.dataset.copy);
@@ -60,6 +85,8 @@ document.addEventListener("click", (event) => {
   }
   const theme = target.closest("[data-theme-choice]");
   if (theme) chooseTheme(theme.dataset.themeChoice);
+  const times = target.closest("[data-times-choice]");
+  if (times) chooseTimes(times.dataset.timesChoice);
   const copier = target.closest("[data-copy]");
   if (copier) copy(copier);
   const dismiss = target.closest("[data-dismiss]");

@@ -80,6 +80,7 @@
     option.setAttribute("aria-selected", "false");
     option.dataset.url = hit.url;
     option.dataset.theme = hit.theme || "";
+    option.dataset.times = hit.times || "";
     const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
     icon.setAttribute("class", "icon");
@@ -114,9 +115,10 @@
   }
 
   function go(option, inNewTab) {
-    if (option.dataset.theme) {
+    if (option.dataset.theme || option.dataset.times) {
       palette.close();
-      chooseTheme(option.dataset.theme);
+      if (option.dataset.theme) chooseTheme(option.dataset.theme);
+      else chooseTimes(option.dataset.times);
       announcer().textContent = option.querySelector(".palette__title").textContent;
     } else if (inNewTab) {
       window.open(option.dataset.url, "_blank", "noopener");

@@ -1,5 +1,6 @@
 """The command palette in a real browser: by keyboard alone, said aloud, and in every look."""
 
+import re
 from typing import Any
 
 import pytest
@@ -114,6 +115,27 @@ def test_theme_is_switched_by_name(page: Page) -> None:
     expect(page.locator("#announcer")).to_have_text("Switch to dark")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     expect(page.locator("#palette")).to_be_hidden()
+
+
+def test_times_are_shown_in_utc_by_keyboard_and_on_the_next_page_too(
+    page: Page, live_server: Any, token: Token
+) -> None:
+    page.goto(live_server.url + reverse("admin:tokens_token_history", args=[token.pk]))
+    time = page.locator("main time").first
+    local = time.inner_text()
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("times in utc")
+    page.keyboard.press("Enter")
+    expect(time).to_have_text(re.compile(r"UTC$"))
+    expect(time).to_have_attribute("title", local)
+    page.reload()
+    expect(time).to_have_text(re.compile(r"UTC$"))
+    page.keyboard.press("Control+k")
+    page.keyboard.type("times in your zone")
+    page.keyboard.press("Enter")
+
+    expect(time).to_have_text(local)
 
 
 def test_token_pasted_into_the_palette_never_gets_into_an_address(
