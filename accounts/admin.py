@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from accounts.access import current_workspace, may, switch_workspace
 from accounts.console import ConsoleModelAdmin, ListButton, WorkspaceModelAdmin
@@ -108,7 +108,7 @@ class PeopleAdmin(WorkspaceModelAdmin):
             except RavenError as refusal:
                 form.add_error("password", str(refusal))
             else:
-                self.log_change(request, membership, _("Set a new password."))
+                self.log_change(request, membership, gettext_noop("Set a new password."))
                 messages.success(request, _("%(name)s has a new password.") % {"name": membership.user.display_name})
                 return redirect("admin:accounts_membership_change", membership.pk)
         context = {

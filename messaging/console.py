@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may
 from accounts.console import WorkspaceModelAdmin
-from accounts.language import grouped
+from accounts.language import as_stored, grouped
 from accounts.models import Workspace
 from accounts.roles import Action
 from delivery.models import ScheduledTask
@@ -54,7 +54,8 @@ class RetentionPage(WorkspaceModelAdmin):
             # What was looked at is what is saved: another number is looked at first.
             if "save" in posted and posted.get("looked_at") == _as_text(days):
                 set_retention(workspace=workspace, days=days)
-                self.log_change(request, workspace, gettext("Keeps messages: %(days)s") % {"days": _in_words(days)})
+                with as_stored():
+                    self.log_change(request, workspace, gettext("Keeps messages: %(days)s") % {"days": _in_words(days)})
                 messages.success(request, gettext("Messages are kept: %(days)s.") % {"days": _in_words(days)})
                 return redirect("admin:messaging_message_retention")
             is_looked_at = True

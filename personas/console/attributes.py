@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
 from accounts.console import WorkspaceModelAdmin
-from accounts.language import grouped
+from accounts.language import as_stored, grouped
 from accounts.models import User
 from accounts.roles import Action
 from personas.console.person import cause_of
@@ -132,11 +132,9 @@ class AttributeDefinitionPages(WorkspaceModelAdmin):
         form = AttributeForm(request.POST or None, instance=definition)
         if request.method == "POST" and form.is_valid():
             form.save()
-            self.log_change(
-                request,
-                definition,
-                [{"changed": {"fields": [str(form.fields[name].label) for name in form.changed_data]}}],
-            )
+            with as_stored():
+                changed = [str(form.fields[name].label) for name in form.changed_data]
+            self.log_change(request, definition, [{"changed": {"fields": changed}}])
             messages.success(request, gettext("%(label)s is saved.") % {"label": definition.label})
             return redirect("admin:personas_attributedefinition_changelist")
         return self._page(

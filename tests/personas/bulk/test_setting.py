@@ -1,7 +1,9 @@
 """An attribute of many people, set and taken back."""
 
 import pytest
+from django.utils import translation
 
+from accounts.language import retold
 from accounts.models import User, Workspace
 from personas.bulk import choosing
 from personas.bulk.choosing import Chosen
@@ -32,6 +34,16 @@ def _set(
     return work_off(
         begin_setting(workspace=workspace, chosen=chosen, definition=city, value=value, by=by, at=AT)
     )  # fmt: skip
+
+
+def test_title_is_kept_in_english_whoever_began_it_and_shown_in_the_viewers_language(
+    workspace: Workspace, city: AttributeDefinition, people: list[Persona], admin_user: User
+) -> None:
+    with translation.override("id"):
+        operation = _set(workspace, city, admin_user, "Jakarta")
+        shown = retold(operation.title)
+
+    assert (operation.title, shown) == ("Set City to Jakarta", "Isi City dengan Jakarta")
 
 
 def test_setting_an_attribute_shows_who_changes_and_who_has_it_already(
