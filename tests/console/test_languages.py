@@ -75,7 +75,6 @@ def reader(db: None, settings: Any) -> User:
     return reader
 
 
-@pytest.mark.xfail(reason="texts are still being written", strict=False)
 def test_no_page_of_the_console_has_an_english_sentence_for_an_indonesian_reader(reader: User) -> None:
     client = Client(headers={"accept-language": "en"})
     client.force_login(reader, backend="django.contrib.auth.backends.ModelBackend")
