@@ -124,7 +124,7 @@ def test_a_conversation_begins_with_a_status_and_a_message(
     assert (shown["status"], shown["messages"][0]["content"], shown["messages"][0]["message_type"]) == (
         status, "Hello", 1,
     )  # fmt: skip
-    assert Message.objects.get().recipients.get().contact.normalized == "+6281200000101"
+    assert Message.objects.get().recipients.get().address.normalized == "+6281200000101"
 
 
 def test_a_first_message_needs_the_ability_to_send(
@@ -257,7 +257,7 @@ def test_an_outgoing_message_is_sent_to_the_contact_as_the_tokens_user(
     assert (message.pk, message.text, message.direction, message.sender_user, message.topic_id) == (
         shown["id"], "Hello 🚀", "outgoing", sender, conversation,
     )  # fmt: skip
-    assert [(r.contact.type, r.contact.normalized, r.state) for r in message.recipients.all()] == [
+    assert [(r.address.type, r.address.normalized, r.state) for r in message.recipients.all()] == [
         ("whatsapp", "+6281200000101", "waiting")
     ]
     assert RequestLogEntry.objects.get(request_id=answer["X-Request-Id"]).ability == "message_send"
@@ -315,7 +315,7 @@ def test_a_message_goes_to_the_best_address_and_else_to_the_session(
 
     assert [answer.status_code for answer in answers] == [200, 200]
     for message in Message.objects.all():
-        assert [(r.contact.type, r.contact.normalized) for r in message.recipients.all()] == [(type, key)]
+        assert [(r.address.type, r.address.normalized) for r in message.recipients.all()] == [(type, key)]
     assert Persona.objects.count() == 1
 
 

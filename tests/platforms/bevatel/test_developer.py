@@ -76,7 +76,7 @@ def test_a_template_goes_to_a_number_nobody_has_yet(
     assert (message.text, message.direction, message.sender_user) == (
         "Hello Rina, order 17 is ready.", "outgoing", sender,
     )  # fmt: skip
-    assert message.recipients.get().contact.normalized == "+966555555555"
+    assert message.recipients.get().address.normalized == "+966555555555"
     assert Persona.objects.get().name == "+966555555555"
 
 

@@ -275,7 +275,7 @@ def test_messages_to_a_replaced_phone_stay(call: Api, peter: Persona, workspace:
 
     call("PATCH", peter, {"phone": "+628123456780"})
 
-    assert Recipient.objects.get().contact.normalized == "+628123456780"
+    assert Recipient.objects.get().address.normalized == "+628123456780"
 
 
 def test_an_address_is_added_where_there_is_none(call: Api, workspace: Workspace) -> None:

@@ -155,7 +155,7 @@ def test_message_goes_to_its_recipient_once(
     sent = Message.objects.get(workspace=remote.workspace)
     assert outcome == again == Delivered(str(sent.pk))
     assert (sent.text, sent.topic.type, sent.topic.name) == ("Your order is ready.", "persona", "Order 17")
-    assert [r.contact.normalized for r in sent.recipients.all()] == ["+6281200000101"]
+    assert [r.address.normalized for r in sent.recipients.all()] == ["+6281200000101"]
 
 
 def test_undefined_attribute_is_refused_in_plain_words(workspace: Workspace, remote: Remote, server: str) -> None:

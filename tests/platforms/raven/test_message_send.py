@@ -33,6 +33,7 @@ def test_the_vendors_example_body_is_sent(call: Api, body: dict[str, Any]) -> No
     )
     assert message.request_id == answer["X-Request-Id"]
     recipient = message.recipients.get()
+    assert recipient.contact is not None
     assert (recipient.persona.name, recipient.contact.normalized, recipient.contact.label, recipient.state) == (
         "Ginalne Official",
         "+6285174314159",
