@@ -5,6 +5,7 @@ call would get the one whose statements and pages left the caches longest ago, a
 connection has written meanwhile. See docs/decisions/0005-gateway-speed.md.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from django.core.signals import request_finished, request_started
@@ -25,14 +26,18 @@ def lend_connections() -> None:
 
 def lend(**_: Any) -> None:
     """This thread has the connection that was used last, unless it has one or all are in use."""
-    if _idle and not connections.all(initialized_only=True):
-        connections[DEFAULT_DB_ALIAS] = _idle.pop()
+    if not connections.all(initialized_only=True):
+        with suppress(IndexError):  # asked for beforehand, another thread could take the last one in between
+            connections[DEFAULT_DB_ALIAS] = _idle.pop()
 
 
 def take_back(**_: Any) -> None:
-    """This thread has no connection; the one it had may be lent to any."""
+    """This thread has no connection; the one it had may be lent to any, unless a transaction was left open on it."""
     for connection in connections.all(initialized_only=True):
+        del connections[DEFAULT_DB_ALIAS]
+        if connection.in_atomic_block:  # Django closes no such connection, and the next request would write into it
+            connection.close()
+            continue
         if not connection.allow_thread_sharing:
             connection.inc_thread_sharing()
-        del connections[DEFAULT_DB_ALIAS]
         _idle.append(connection)

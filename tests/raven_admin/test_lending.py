@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from raven_admin import lending
@@ -54,6 +54,28 @@ def test_a_request_that_never_ended_leaves_its_connection_to_the_next_of_its_thr
     second(lending.take_back)
 
     assert first(begin) is one
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_on_which_a_transaction_was_left_open_is_closed_and_lent_to_nobody(
+    threads: list[InThread],
+) -> None:
+    first, second, _third = threads
+
+    def leave_open() -> BaseDatabaseWrapper:
+        mine = begin()
+        transaction.atomic().__enter__()
+        lending.take_back()
+        return mine
+
+    left = first(leave_open)
+    found = second(begin)
+
+    assert left is not None
+    assert found is not None
+    assert found is not left
+    assert not found.in_atomic_block
+    assert left.closed_in_transaction
 
 
 @pytest.mark.django_db(transaction=True)
