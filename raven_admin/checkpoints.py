@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 INTERVAL_S = 0.25
 
@@ -30,10 +30,19 @@ def checkpoint() -> None:
 
 
 def _go_on() -> None:
+    could = True
     while True:
         time.sleep(INTERVAL_S)
-        try:
-            checkpoint()
-        except DatabaseError:
+        could = _try(could_before=could)
+
+
+def _try(*, could_before: bool) -> bool:
+    """Whether it could be done; what hinders it for long, such as a full disk, is said once."""
+    try:
+        checkpoint()
+    except Error:
+        if could_before:
             logger.exception("the write-ahead log could not be moved into the database; a call will do it")
-            connection.close()
+        connection.close()
+        return False
+    return True
