@@ -14,13 +14,16 @@ from tokens.secrets import DIGEST_SCHEME, new_secret
 def test_headers_that_carry_credentials_are_masked_and_others_stay() -> None:
     headers = {
         "Authorization": "Bearer abc", "api_access_token": "abc", "X-Api-Key": "abc", "Set-Cookie": "a=b",
-        "webhook-signature": "v1,abc", "Idempotency-Key": "k-1", "Content-Type": "application/json",
-        "X-Note": "is hush-hush",
+        "X-Signature": "abc", "webhook-signature": "v1,abc", "Idempotency-Key": "k-1",
+        "Content-Type": "application/json", "X-Note": "is hush-hush",
     }  # fmt: skip
 
     left = masked_headers(headers, ["hush-hush"])
 
-    shown = {"Idempotency-Key": "k-1", "Content-Type": "application/json", "X-Note": f"is {MASK}"}
+    shown = {
+        "webhook-signature": "v1,abc", "Idempotency-Key": "k-1", "Content-Type": "application/json",
+        "X-Note": f"is {MASK}",
+    }  # fmt: skip
     assert left == {**dict.fromkeys(headers, MASK), **shown}
 
 
