@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User, Workspace
 from raven_admin.errors import RavenError
-from tokens.abilities import ABILITIES
+from tokens.abilities import ABILITIES, ABILITY_KEYS
 from tokens.console.moments import MomentField
-from tokens.models import Token, known_abilities
+from tokens.models import Token
 from tokens.services import OVERLAPS, Configuration, check_networks
 
 OFFERED_AT_MOST = 200
@@ -74,7 +74,7 @@ class ConfigurationForm(forms.Form):
     def configuration(self) -> Configuration:
         """The token's configuration with what was typed in its place."""
         typed = {name: value for name, value in self.cleaned_data.items() if name in _CONFIGURATION_FIELDS}
-        kept = dataclasses.replace(self.saved, abilities=frozenset(known_abilities(self.saved.abilities)))
+        kept = dataclasses.replace(self.saved, abilities=self.saved.abilities & ABILITY_KEYS)
         return dataclasses.replace(kept, **typed)
 
 
@@ -215,7 +215,7 @@ class PermissionsForm(ConfigurationForm):
     )
 
     def initial_of(self, configuration: Configuration) -> dict[str, Any]:
-        return {"abilities": sorted(known_abilities(configuration.abilities))}
+        return {"abilities": sorted(configuration.abilities & ABILITY_KEYS)}
 
     def clean_abilities(self) -> frozenset[str]:
         return frozenset(self.cleaned_data["abilities"])
