@@ -4,7 +4,7 @@ Each question is bounded: it reads at most 100 rows by an index, and says "99+" 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,13 +67,7 @@ def needs_of(
         *_duplicates(workspace),
     ]
     ranked = sorted(found, key=lambda need: ("bad", "warn", "info").index(need.level))
-    return [_for(user, workspace, need) for need in ranked]
-
-
-def _for(user: Any, workspace: Workspace, need: Need) -> Need:
-    return Need(
-        need.level, need.text, need.url, need.action, need.detail, need.at, is_mine=may(user, need.action, workspace)
-    )
+    return [replace(need, is_mine=may(user, need.action, workspace)) for need in ranked]
 
 
 def _pro(workspace: Workspace, *, at: datetime) -> Iterator[Need]:
