@@ -11,8 +11,8 @@ from platforms.plans import PreviewedCall, preview
 from platforms.registry import platform_of
 from platforms.targets import target_of
 from platforms.tokens import as_outgoing
+from tokens.configuration import Configuration, check_configuration
 from tokens.models import Token
-from tokens.services import Configuration, check_configuration
 
 
 @dataclass(frozen=True, slots=True)

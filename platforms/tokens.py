@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
+from tokens.configuration import Configuration
 from tokens.models import Token
 from tokens.secrets import DIGEST_SCHEME, fingerprint
-from tokens.services import Configuration
 
 
 @dataclass(frozen=True, slots=True)

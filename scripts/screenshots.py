@@ -80,8 +80,9 @@ def fill() -> dict[str, int]:
     from personas.models import Origin, Persona
     from personas.services import PersonaDraft, update_persona
     from tokens.abilities import ABILITY_KEYS
+    from tokens.configuration import Configuration
     from tokens.models import RequestLogEntry, Token
-    from tokens.services import COMMAND_LINE, Configuration, issue_token, revoke_token, switch_token
+    from tokens.services import COMMAND_LINE, issue_token, revoke_token, switch_token
 
     call_command("migrate", verbosity=0)
     call_command("load_demo", verbosity=0)

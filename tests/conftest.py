@@ -16,8 +16,9 @@ from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from scripts.run_tests import chromium
 from tokens.abilities import ABILITY_KEYS
+from tokens.configuration import Configuration
 from tokens.models import Token
-from tokens.services import COMMAND_LINE, Configuration, IssuedToken, issue_token
+from tokens.services import COMMAND_LINE, IssuedToken, issue_token
 
 PASSWORD = "correct horse battery"
 

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITIES
+from tokens.configuration import Configuration, FieldChange
 from tokens.models import Token, TokenEvent
 from tokens.refusals import AbilityMissing
-from tokens.services import Actor, Configuration, FieldChange, configure_token
+from tokens.services import Actor, configure_token
 from tokens.usage import Day, known_from
 
 _EVENTS_AT_MOST = 500

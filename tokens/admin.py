@@ -43,14 +43,7 @@ from tokens.console.words import ability_label, changes_of, explanation, status_
 from tokens.excel import listing_response
 from tokens.forms import ConfigurationForm, DetailsForm, NameForm, PermissionsForm, RotateForm, add_refusal
 from tokens.models import RequestLogEntry, Status, Token
-from tokens.services import (
-    Actor,
-    IssuedToken,
-    TokenChangedMeanwhile,
-    configure_token,
-    issue_token,
-    rotate_token,
-)
+from tokens.services import Actor, IssuedToken, TokenChangedMeanwhile, configure_token, issue_token, rotate_token
 
 _HIGHLIGHTED = "highlighted_row_id"
 _SAVED = "saved_token_event"

@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User, Workspace
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITIES, ABILITY_KEYS
+from tokens.configuration import Configuration, check_networks
 from tokens.console.moments import MomentField
 from tokens.models import Token
-from tokens.services import OVERLAPS, Configuration, check_networks
+from tokens.services import OVERLAPS
 
 OFFERED_AT_MOST = 200
 NETWORKS_AT_MOST = 200

@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITY_KEYS
+from tokens.configuration import Configuration
 from tokens.credentials import Credential
-from tokens.services import AbilityNotHeld, Configuration
+from tokens.services import AbilityNotHeld
 
 
 @dataclass(eq=False)

@@ -10,9 +10,10 @@ from typing import ClassVar
 from django.db import transaction
 
 from raven_admin.errors import RavenError
+from tokens.configuration import FieldChange
 from tokens.models import RequestLogEntry, Status, Token, TokenEvent
 from tokens.refusals import TokenPaused
-from tokens.services import Actor, FieldChange, write_event
+from tokens.services import Actor, write_event
 
 LASTS = timedelta(minutes=5)
 _LOOKED_AT_AT_MOST = 10_000

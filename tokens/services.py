@@ -1,118 +1,30 @@
 """Everything that happens to a token, each in one transaction that also writes its history."""
 
-import ipaddress
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from accounts.models import Membership, User, Workspace
+from accounts.models import User, Workspace
 from delivery import outbox
 from delivery.carriers import Occurrence
 from delivery.interventions import remove_destination
 from raven_admin.errors import RavenError
-from raven_admin.masking import mask_hidden_tokens
-from tokens.abilities import ABILITIES, ABILITY_KEYS
+from tokens.configuration import PLAIN_FIELDS, Configuration, FieldChange, check_configuration, differences, text_of
 from tokens.models import Callback, SigningSecret, Token, TokenAbility, TokenEvent
 from tokens.notices import EXPIRING, withdraw
 from tokens.secrets import LASTING, TEMPORARY, Secret, new_secret
 
 OVERLAPS = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
 """How long the old secret may go on working beside the new one."""
-MAX_NAME_LENGTH = 100
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that turn the direction of writing round."""
 MAX_LIFETIME = timedelta(hours=1)
 """Of a temporary token."""
-
-
-@dataclass(eq=False)
-class TokenNameMissing(RavenError):
-    """Give the token a name, so that you recognise it later."""
-
-    code: ClassVar[str] = "token_name_missing"
-
-
-@dataclass(eq=False)
-class TokenNameInvalid(RavenError):
-    """The name of a token {problem}"""
-
-    code: ClassVar[str] = "token_name_invalid"
-    problem: str
-
-
-@dataclass(eq=False)
-class MomentOutOfRange(RavenError):
-    """Write a moment between the years 1900 and 9998, or leave it empty for none."""
-
-    code: ClassVar[str] = "moment_out_of_range"
-    field: str
-
-
-@dataclass(eq=False)
-class AnchorNotUsable(RavenError):
-    """The topic “{name}” can't be an anchor: only a topic of type mass of the same workspace can."""
-
-    code: ClassVar[str] = "anchor_not_usable"
-    name: str
-
-
-@dataclass(eq=False)
-class PersonNotInWorkspace(RavenError):
-    """“{username}” is not a member of this workspace. Add them under People first, or choose somebody else."""
-
-    code: ClassVar[str] = "person_not_in_workspace"
-    username: str
-    field: str
-
-
-@dataclass(eq=False)
-class ExpirationBeforeActivation(RavenError):
-    """The expiration must be later than the activation."""
-
-    code: ClassVar[str] = "expiration_before_activation"
-
-
-@dataclass(eq=False)
-class NetworkInvalid(RavenError):
-    """“{text}” is not a network. Write one as 203.0.113.0/24, 203.0.113.7 or 2001:db8::/32."""
-
-    code: ClassVar[str] = "network_invalid"
-    text: str
-
-
-@dataclass(eq=False)
-class NoticeAddressInvalid(RavenError):
-    """“{text}” is not an e-mail address. Write one as team@example.org, or leave it empty."""
-
-    code: ClassVar[str] = "notice_address_invalid"
-    text: str
-
-
-@dataclass(eq=False)
-class AbilityUnknown(RavenError):
-    """There is no ability “{key}”. The abilities are: {known}."""
-
-    code: ClassVar[str] = "ability_unknown"
-    key: str
-    known: str
-
-
-@dataclass(eq=False)
-class RateOutOfRange(RavenError):
-    """Requests per minute must be between 1 and 1,000,000, or empty for the default."""
-
-    code: ClassVar[str] = "rate_out_of_range"
 
 
 @dataclass(eq=False)
@@ -172,51 +84,6 @@ class Actor:
 
 
 COMMAND_LINE = Actor(label=gettext_noop("command line"))
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """All that an admin may set on a token."""
-
-    name: str
-    is_on: bool = True
-    activates_at: datetime | None = None
-    expires_at: datetime | None = None
-    topic_anchor: Any = None
-    """A messaging.Topic of type mass, or None."""
-    user_alias: User | None = None
-    source_networks: tuple[str, ...] = ()
-    requests_per_minute: int | None = None
-    caretaker: User | None = None
-    notice_address: str = ""
-    """Is told by mail what the caretaker is told."""
-    abilities: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, token: Token) -> "Configuration":
-        """How `token` is configured now."""
-        return cls(
-            name=token.name,
-            is_on=token.is_on,
-            activates_at=token.activates_at,
-            expires_at=token.expires_at,
-            topic_anchor=token.topic_anchor,
-            user_alias=token.user_alias,
-            source_networks=tuple(token.source_networks),
-            requests_per_minute=token.requests_per_minute,
-            caretaker=token.caretaker,
-            notice_address=token.notice_address,
-            abilities=frozenset(token.ability_keys),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FieldChange:
-    """One field's old and new value, as text; moments as ISO 8601 in UTC, an ability as `ability:<key>` on or off."""
-
-    field: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +150,7 @@ def configure_token(*, token: Token, configuration: Configuration, version: int,
         raise TokenChangedMeanwhile
     before = Configuration.of(token)
     after = check_configuration(configuration, workspace=token.workspace)
-    changes = _differences(before, after)
+    changes = differences(before, after)
     if changes:
         _apply(token, after)
         _set_abilities(token, after.abilities)
@@ -341,10 +208,10 @@ def rotate_token(*, token: Token, overlap: timedelta, by: Actor) -> IssuedToken:
     ends_at = min(filter(None, [token.expires_at, now + overlap]))
     # A token that would end before it begins ends at once.
     if overlap and (token.activates_at is None or token.activates_at < ends_at):
-        ending = [FieldChange("expires_at", _text(token.expires_at), _text(ends_at))]
+        ending = [FieldChange("expires_at", text_of(token.expires_at), text_of(ends_at))]
         Token.objects.filter(pk=token.pk).update(replaced_by=new, expires_at=ends_at, version=F("version") + 1)
     else:
-        ending = [FieldChange("revoked_at", "", _text(now))]
+        ending = [FieldChange("revoked_at", "", text_of(now))]
         Token.objects.filter(pk=token.pk).update(replaced_by=new, revoked_at=now, version=F("version") + 1)
     Callback.objects.filter(token=token).update(token=new)
     SigningSecret.objects.filter(token=token).update(token=new)
@@ -405,73 +272,6 @@ def write_event(*, token: Token, kind: str, changes: Iterable[FieldChange] = (),
     )
 
 
-def check_networks(texts: Iterable[str]) -> tuple[str, ...]:
-    """The networks in their usual notation, each once, in order. Raises NetworkInvalid."""
-    networks: dict[str, None] = {}
-    for text in texts:
-        try:
-            networks[str(ipaddress.ip_network(text.strip(), strict=False))] = None
-        except ValueError:
-            raise NetworkInvalid(text=text) from None
-    return tuple(networks)
-
-
-def check_configuration(configuration: Configuration, *, workspace: Workspace) -> Configuration:
-    """`configuration` with its networks in usual notation; raises the first error in it."""
-    given = configuration
-    _check_name(given.name.strip())
-    for field_name in ("activates_at", "expires_at"):
-        moment = getattr(given, field_name)
-        # Beyond, some time zone can't show it any more.
-        if moment is not None and not 1899 <= moment.year <= 9998:
-            raise MomentOutOfRange(field=field_name)
-    if given.activates_at and given.expires_at and given.activates_at >= given.expires_at:
-        raise ExpirationBeforeActivation
-    if given.requests_per_minute is not None and not 1 <= given.requests_per_minute <= 1_000_000:
-        raise RateOutOfRange
-    anchor = given.topic_anchor
-    if anchor is not None and (anchor.type != "mass" or anchor.workspace_id != workspace.pk):
-        raise AnchorNotUsable(name=anchor.name)
-    for name, user in (("user_alias", given.user_alias), ("caretaker", given.caretaker)):
-        if user is not None and not Membership.objects.filter(workspace=workspace, user=user).exists():
-            raise PersonNotInWorkspace(username=user.username, field=name)
-    _check_notice_address(given.notice_address.strip())
-    for key in sorted(given.abilities - ABILITY_KEYS):
-        raise AbilityUnknown(key=key, known=", ".join(ability.key for ability in ABILITIES))
-    return Configuration(
-        name=given.name.strip(),
-        is_on=given.is_on,
-        activates_at=given.activates_at,
-        expires_at=given.expires_at,
-        topic_anchor=given.topic_anchor,
-        user_alias=given.user_alias,
-        source_networks=check_networks(given.source_networks),
-        requests_per_minute=given.requests_per_minute,
-        caretaker=given.caretaker,
-        notice_address=given.notice_address.strip(),
-        abilities=given.abilities,
-    )
-
-
-def _check_notice_address(address: str) -> None:
-    try:
-        if address:
-            validate_email(address)
-    except ValidationError:
-        raise NoticeAddressInvalid(text=address) from None
-
-
-def _check_name(name: str) -> None:
-    if not name:
-        raise TokenNameMissing
-    if len(name) > MAX_NAME_LENGTH:
-        raise TokenNameInvalid(problem=_("has at most %(limit)d characters.") % {"limit": MAX_NAME_LENGTH})
-    if _UNSEEN.search(name):
-        raise TokenNameInvalid(problem=_("is one line of plain text: take out what can't be seen."))
-    if mask_hidden_tokens(name) != name:
-        raise TokenNameInvalid(problem=_("is shown to everybody, and this one contains a token. Take it out."))
-
-
 def _create(
     *, workspace: Workspace, identity: Identity, configuration: Configuration, by: Actor, **fields: Any
 ) -> Token:
@@ -495,7 +295,7 @@ def _apply(token: Token, configuration: Configuration) -> None:
     if token.expires_at != configuration.expires_at:
         token.expiration_set_at = timezone.now()
         withdraw(token, EXPIRING)
-    for name in _PLAIN_FIELDS:
+    for name in PLAIN_FIELDS:
         setattr(token, name, getattr(configuration, name))
     token.source_networks = list(configuration.source_networks)
     token.version += 1
@@ -507,37 +307,6 @@ def _set_abilities(token: Token, keys: Collection[str]) -> None:
     TokenAbility.objects.bulk_create(
         [TokenAbility(token=token, key=key) for key in sorted(keys)], ignore_conflicts=True
     )
-
-
-_PLAIN_FIELDS = (
-    "name", "is_on", "activates_at", "expires_at", "topic_anchor", "user_alias", "requests_per_minute", "caretaker",
-    "notice_address",
-)  # fmt: skip
-
-
-def _differences(before: Configuration, after: Configuration) -> list[FieldChange]:
-    changes = [
-        FieldChange(name, _text(getattr(before, name)), _text(getattr(after, name)))
-        for name in (*_PLAIN_FIELDS, "source_networks")
-        if getattr(before, name) != getattr(after, name)
-    ]
-    for ability in ABILITIES:
-        had, has = ability.key in before.abilities, ability.key in after.abilities
-        if had != has:
-            changes.append(FieldChange(f"ability:{ability.key}", _text(had), _text(has)))
-    return changes
-
-
-def _text(value: Any) -> str:
-    if value is None or value == ():
-        return ""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="seconds")
-    if isinstance(value, tuple):
-        return ", ".join(value)
-    return str(value)
 
 
 _SILENT_AFTER = frozenset(

@@ -12,9 +12,10 @@ from django.db import transaction
 
 from accounts.models import Workspace
 from raven_admin.errors import RavenError
+from tokens.configuration import Configuration, FieldChange
 from tokens.models import Token
 from tokens.secrets import fingerprint
-from tokens.services import Actor, Configuration, FieldChange, Identity, add_token, configure_token
+from tokens.services import Actor, Identity, add_token, configure_token
 
 
 @dataclass(eq=False)

@@ -20,7 +20,8 @@ def fill() -> dict[str, str]:
     from messaging.models import Topic
     from personas.models import Contact, Persona
     from tokens.abilities import ABILITY_KEYS
-    from tokens.services import COMMAND_LINE, Configuration, issue_token
+    from tokens.configuration import Configuration
+    from tokens.services import COMMAND_LINE, issue_token
 
     call_command("migrate", verbosity=0)
     workspace = Workspace.objects.create(name="Demo", slug="demo", country="ID")

@@ -21,8 +21,9 @@ from platforms.callbacks.signing import ensure_secret, secrets_of, signed_reques
 from platforms.transport import Exchange, check_address, exchange
 from raven_admin.errors import RavenError
 from raven_admin.masking import mask_hidden_tokens
+from tokens.configuration import FieldChange
 from tokens.models import Callback, CallbackEvent, Token
-from tokens.services import Actor, FieldChange, TokenIsRevoked, record_configuration
+from tokens.services import Actor, TokenIsRevoked, record_configuration
 
 MAX_URL = 500
 LOOKED_THROUGH = 200_000

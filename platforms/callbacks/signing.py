@@ -7,8 +7,9 @@ from django.db import transaction
 from platforms.encryption import resealed, seal, unseal
 from platforms.transport import Request
 from platforms.webhook.client import new_secret, signed
+from tokens.configuration import FieldChange
 from tokens.models import SigningSecret, Token
-from tokens.services import Actor, FieldChange, record_configuration
+from tokens.services import Actor, record_configuration
 
 
 @transaction.atomic

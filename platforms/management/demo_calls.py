@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from accounts.models import Workspace
 from tokens import request_log, tasks
+from tokens.configuration import Configuration
 from tokens.models import RequestLogEntry, Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tokens.services import COMMAND_LINE, issue_token
 
 NAME = "Demo shop (made-up calls)"
 _DAYS = 60

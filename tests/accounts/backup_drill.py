@@ -17,7 +17,8 @@ def prepare() -> str:
     """The demo, connected as it is, and a token; returns its secret."""
     from accounts.models import Workspace
     from tokens.abilities import ABILITY_KEYS
-    from tokens.services import COMMAND_LINE, Configuration, issue_token
+    from tokens.configuration import Configuration
+    from tokens.services import COMMAND_LINE, issue_token
 
     call_command("migrate", verbosity=0)
     call_command("load_demo", stdout=sys.stderr)

@@ -27,8 +27,9 @@ from platforms.callbacks.services import save_callbacks
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
 from tests.console.conftest import make_call, make_message, make_persona
+from tokens.configuration import Configuration
 from tokens.models import Callback, RequestLogEntry, Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tokens.services import COMMAND_LINE, issue_token
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"

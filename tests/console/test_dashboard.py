@@ -14,8 +14,9 @@ from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Link
 from raven_admin import dashboard
 from tests.console.conftest import make_call, make_persona
+from tokens.configuration import Configuration
 from tokens.models import Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tokens.services import COMMAND_LINE, issue_token
 
 pytestmark = pytest.mark.django_db
 INDEX = reverse("admin:index")

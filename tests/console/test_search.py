@@ -12,8 +12,9 @@ from delivery.models import Delivery, Destination
 from messaging.models import Topic
 from personas.models import Persona
 from tests.console.conftest import REQUEST_ID, make_call, make_persona
+from tokens.configuration import Configuration
 from tokens.models import RequestLogEntry, Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tokens.services import COMMAND_LINE, issue_token
 
 pytestmark = pytest.mark.django_db
 SEARCH = reverse("admin:search")

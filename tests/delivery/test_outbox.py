@@ -19,8 +19,9 @@ from personas.matching import ContactDraft, RecipientDraft
 from personas.models import Origin, Persona, PersonaChange
 from personas.services import PersonaDraft, add_persona, delete_persona, update_persona
 from tests.delivery.conftest import Post
+from tokens.configuration import Configuration
 from tokens.models import Token
-from tokens.services import COMMAND_LINE, Configuration, configure_token, delete_token
+from tokens.services import COMMAND_LINE, configure_token, delete_token
 
 
 def cause(**values: int) -> Cause:

@@ -29,7 +29,8 @@ from platforms.targets import target_of
 from platforms.transport import Exchange, Request, exchange
 from tests.personas.operating import work_off
 from tokens.abilities import ABILITY_KEYS
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tokens.configuration import Configuration
+from tokens.services import COMMAND_LINE, issue_token
 
 PATHS = {"raven": "/raven/xapi/v1", "chative": "/chative/v1.0", "bevatel": "/bevatel"}
 BY_TEST = Cause(origin=Origin.PERSON, actor_label="Ayu", at=datetime(2026, 11, 20, 9, tzinfo=UTC))

@@ -13,8 +13,9 @@ from personas.models import DuplicatePair, Operation
 from platforms.models import Connection, Link
 from raven_admin import attention, dashboard
 from tests.console.conftest import make_call, make_persona
+from tokens.configuration import Configuration
 from tokens.models import Callback, Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token, rotate_token
+from tokens.services import COMMAND_LINE, issue_token, rotate_token
 
 pytestmark = pytest.mark.django_db
 

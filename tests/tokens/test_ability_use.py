@@ -13,8 +13,9 @@ from tokens.ability_use import (
     undo_switching,
     unused,
 )
+from tokens.configuration import Configuration
 from tokens.models import Token, TokenAbility, TokenEvent, UsageProgress
-from tokens.services import COMMAND_LINE, Configuration, TokenIsRevoked, configure_token, revoke_token
+from tokens.services import COMMAND_LINE, TokenIsRevoked, configure_token, revoke_token
 from tokens.usage import Day
 
 pytestmark = pytest.mark.django_db

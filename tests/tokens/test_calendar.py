@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from accounts.models import Membership, User, Workspace
 from tokens.calendar import EVENTS_AT_MOST, calendar_of, close_feed, open_feed
+from tokens.configuration import Configuration
 from tokens.models import CalendarFeed, Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token, revoke_token, rotate_token, switch_token
+from tokens.services import COMMAND_LINE, issue_token, revoke_token, rotate_token, switch_token
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"

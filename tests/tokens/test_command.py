@@ -9,9 +9,10 @@ from django.core.management import CommandError, call_command
 from accounts.models import User, Workspace
 from messaging.models import Topic
 from tokens.abilities import ABILITY_KEYS
+from tokens.configuration import Configuration
 from tokens.models import Token, TokenEvent
 from tokens.secrets import parse_secret
-from tokens.services import COMMAND_LINE, Configuration, IssuedToken, issue_token, revoke_token
+from tokens.services import COMMAND_LINE, IssuedToken, issue_token, revoke_token
 
 
 def run(*arguments: str) -> tuple[str, str]:

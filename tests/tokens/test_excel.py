@@ -24,9 +24,10 @@ from delivery.models import Destination
 from messaging.models import Topic
 from tokens import excel
 from tokens.abilities import ABILITIES
+from tokens.configuration import Configuration
 from tokens.excel import Listing, listing_response
 from tokens.models import Callback, RequestLogEntry, Token, TokenDay
-from tokens.services import COMMAND_LINE, Actor, Configuration, IssuedToken, issue_token, rotate_token
+from tokens.services import COMMAND_LINE, Actor, IssuedToken, issue_token, rotate_token
 
 pytestmark = pytest.mark.django_db
 

@@ -18,19 +18,10 @@ from delivery.claims import claim, take_over_expired
 from delivery.models import Delivery, Destination
 from delivery.sender import Sender
 from platforms.callbacks.services import save_callbacks
+from tokens.configuration import Configuration, NoticeAddressInvalid
 from tokens.expiry import tell_due
 from tokens.models import ExpiryNotice, Token, TokenEvent
-from tokens.services import (
-    COMMAND_LINE,
-    Actor,
-    Configuration,
-    NoticeAddressInvalid,
-    configure_token,
-    issue_token,
-    revoke_token,
-    rotate_token,
-    switch_token,
-)
+from tokens.services import COMMAND_LINE, Actor, configure_token, issue_token, revoke_token, rotate_token, switch_token
 
 pytestmark = pytest.mark.django_db
 ALL_MOMENTS = [30, 7, 1, 0]

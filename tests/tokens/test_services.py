@@ -10,12 +10,8 @@ from accounts.models import User, Workspace
 from messaging.models import Topic
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITY_KEYS
-from tokens.models import Status, Token, TokenEvent
-from tokens.secrets import new_secret
-from tokens.services import (
-    COMMAND_LINE,
+from tokens.configuration import (
     AbilityUnknown,
-    Actor,
     AnchorNotUsable,
     Configuration,
     ExpirationBeforeActivation,
@@ -24,11 +20,17 @@ from tokens.services import (
     NetworkInvalid,
     PersonNotInWorkspace,
     RateOutOfRange,
+    TokenNameInvalid,
+    TokenNameMissing,
+)
+from tokens.models import Status, Token, TokenEvent
+from tokens.secrets import new_secret
+from tokens.services import (
+    COMMAND_LINE,
+    Actor,
     TokenAlreadyRotated,
     TokenChangedMeanwhile,
     TokenIsRevoked,
-    TokenNameInvalid,
-    TokenNameMissing,
     configure_token,
     delete_token,
     issue_token,

@@ -27,8 +27,9 @@ from platforms.models import Link
 from platforms.registry import platform_of
 from platforms.transport import AddressRefused
 from tokens.abilities import ABILITY_KEYS
+from tokens.configuration import Configuration
 from tokens.models import Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tokens.services import COMMAND_LINE, issue_token
 
 PEOPLE = (
     # The name that the vendor's example of message:send sends under.

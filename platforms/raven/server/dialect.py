@@ -43,20 +43,11 @@ from personas.services import (
     VersionConflict,
 )
 from raven_admin.errors import RavenError
+from tokens.configuration import AnchorNotUsable, MomentOutOfRange, NoticeAddressInvalid, TokenNameInvalid
 from tokens.endpoints import STATUS_OF, Answer, refusal_headers
 from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn
 from tokens.refusals import ProInactive, TokenNotFound, Unauthorized
-from tokens.services import (
-    AbilityNotHeld,
-    AnchorNotUsable,
-    MomentOutOfRange,
-    NoticeAddressInvalid,
-    TokenAlreadyRotated,
-    TokenChangedMeanwhile,
-    TokenIsRevoked,
-    TokenIsTemporary,
-    TokenNameInvalid,
-)
+from tokens.services import AbilityNotHeld, TokenAlreadyRotated, TokenChangedMeanwhile, TokenIsRevoked, TokenIsTemporary
 from tokens.sharing import PepperNotHeld, TokenDigestDiffers, TokenIdTaken
 
 

@@ -20,6 +20,19 @@ from platforms.paging import page_after
 from platforms.raven.server import wire
 from platforms.raven.server.common import listed, said
 from raven_admin.errors import RavenError
+from tokens.configuration import (
+    AbilityUnknown,
+    AnchorNotUsable,
+    Configuration,
+    ExpirationBeforeActivation,
+    MomentOutOfRange,
+    NetworkInvalid,
+    NoticeAddressInvalid,
+    PersonNotInWorkspace,
+    RateOutOfRange,
+    TokenNameInvalid,
+    TokenNameMissing,
+)
 from tokens.describing import describe
 from tokens.endpoints import Answer, Call, Endpoint
 from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn, beginning_for, check_not_beyond
@@ -28,24 +41,13 @@ from tokens.refusals import TokenNotFound
 from tokens.secrets import DIGEST_SCHEME, is_public_id
 from tokens.services import (
     AbilityNotHeld,
-    AbilityUnknown,
     Actor,
-    AnchorNotUsable,
-    Configuration,
-    ExpirationBeforeActivation,
     Identity,
     LifetimeTooLong,
-    MomentOutOfRange,
-    NetworkInvalid,
-    NoticeAddressInvalid,
-    PersonNotInWorkspace,
-    RateOutOfRange,
     TokenAlreadyRotated,
     TokenChangedMeanwhile,
     TokenIsRevoked,
     TokenIsTemporary,
-    TokenNameInvalid,
-    TokenNameMissing,
     configure_token,
     delete_token,
     derive_token,

@@ -14,8 +14,9 @@ from tests.accounts.test_scope import signed_in
 from tests.personas.console.test_person import form_on
 from tests.platforms.connecting import add_rina
 from tests.platforms.console.test_arrivals import connected
+from tokens.configuration import Configuration
 from tokens.models import Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tokens.services import COMMAND_LINE, issue_token
 
 pytestmark = pytest.mark.django_db
 PREVIEW = "admin:platforms_person_preview"

@@ -19,19 +19,12 @@ from personas.models import Persona
 from platforms.raven.server.endpoints import ENDPOINTS
 from tests.platforms.raven.conftest import BASE, Api
 from tokens.abilities import ABILITIES, ABILITY_KEYS
+from tokens.configuration import Configuration
 from tokens.endpoints import Endpoint
 from tokens.gateway import GatewayView
 from tokens.models import IdempotencyKey, RequestLogEntry, Token, TokenAbility
 from tokens.secrets import checksum, new_secret
-from tokens.services import (
-    COMMAND_LINE,
-    Configuration,
-    delete_token,
-    issue_token,
-    revoke_token,
-    rotate_token,
-    switch_token,
-)
+from tokens.services import COMMAND_LINE, delete_token, issue_token, revoke_token, rotate_token, switch_token
 
 pytestmark = pytest.mark.django_db
 

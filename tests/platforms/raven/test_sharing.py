@@ -8,9 +8,10 @@ from django.conf import LazySettings
 
 from accounts.models import User, Workspace
 from tests.platforms.raven.conftest import Api, refused
+from tokens.configuration import Configuration
 from tokens.models import IdempotencyKey, RequestLogEntry, Token, TokenEvent
 from tokens.secrets import DIGEST_SCHEME, Secret, fingerprint, new_secret
-from tokens.services import COMMAND_LINE, Configuration, issue_token, revoke_token
+from tokens.services import COMMAND_LINE, issue_token, revoke_token
 
 pytestmark = pytest.mark.django_db
 

@@ -12,16 +12,9 @@ from messaging.models import Topic
 from personas.models import Persona
 from tests.platforms.raven.conftest import Api, refused
 from tokens.abilities import ABILITY_KEYS
+from tokens.configuration import Configuration
 from tokens.models import IdempotencyKey, RequestLogEntry, Token, TokenAbility, TokenEvent
-from tokens.services import (
-    COMMAND_LINE,
-    Configuration,
-    IssuedToken,
-    delete_token,
-    issue_token,
-    revoke_token,
-    switch_token,
-)
+from tokens.services import COMMAND_LINE, IssuedToken, delete_token, issue_token, revoke_token, switch_token
 
 pytestmark = pytest.mark.django_db
 

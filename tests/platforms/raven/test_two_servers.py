@@ -25,18 +25,10 @@ from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
 from tests.accounts.test_scope import signed_in
 from tests.platforms.conftest import running_server
+from tokens.configuration import Configuration
 from tokens.models import Token
 from tokens.secrets import Secret, fingerprint
-from tokens.services import (
-    COMMAND_LINE,
-    Actor,
-    Configuration,
-    configure_token,
-    delete_token,
-    issue_token,
-    revoke_token,
-    rotate_token,
-)
+from tokens.services import COMMAND_LINE, Actor, configure_token, delete_token, issue_token, revoke_token, rotate_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,7 +39,8 @@ SHARED, OWN = (
 ABILITIES = frozenset({"message_send", "topic_add", "persona_read"})
 _PREPARE = """
 from accounts.models import Membership, User, Workspace
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tokens.configuration import Configuration
+from tokens.services import COMMAND_LINE, issue_token
 
 for slug in ("jakarta", "surabaya"):
     workspace = Workspace.objects.create(name=slug.title(), slug=slug, country="ID", time_zone="Asia/Jakarta")

@@ -8,8 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Workspace
+from tokens.configuration import Configuration
 from tokens.models import RequestLogEntry, Token
-from tokens.services import COMMAND_LINE, Configuration, IssuedToken, issue_token
+from tokens.services import COMMAND_LINE, IssuedToken, issue_token
 
 Url = Callable[..., str]
 READABLE = ("change", "permissions", "callbacks", "log", "usage", "impact", "rehearsal_now", "history")

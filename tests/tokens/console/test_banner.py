@@ -15,9 +15,10 @@ from django.utils import timezone
 from accounts.models import User, Workspace
 from platforms.callbacks.budget import warn_failing
 from platforms.callbacks.services import enable_and_recover, save_callbacks
+from tokens.configuration import Configuration
 from tokens.console.banner import LOOKED_AT
 from tokens.models import BannerDismissal, Callback, Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token, revoke_token, rotate_token, switch_token
+from tokens.services import COMMAND_LINE, issue_token, revoke_token, rotate_token, switch_token
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"

@@ -13,8 +13,9 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import User
 from messaging.models import Topic
 from tests.finding import find_secret
+from tokens.configuration import Configuration
 from tokens.models import Token
-from tokens.services import COMMAND_LINE, Configuration, configure_token
+from tokens.services import COMMAND_LINE, configure_token
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

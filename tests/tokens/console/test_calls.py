@@ -11,10 +11,11 @@ from django.urls import reverse
 from django.utils.html import escape
 
 from accounts.models import Workspace
+from tokens.configuration import Configuration
 from tokens.console import listing
 from tokens.console.words import explanation
 from tokens.models import RequestLogEntry, Token
-from tokens.services import COMMAND_LINE, Configuration, delete_token, issue_token
+from tokens.services import COMMAND_LINE, delete_token, issue_token
 
 Url = Callable[..., str]
 Call = Callable[..., RequestLogEntry]

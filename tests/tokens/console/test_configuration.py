@@ -14,8 +14,9 @@ from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Topic, TopicType
 from tokens.abilities import ABILITY_KEYS
+from tokens.configuration import Configuration
 from tokens.models import Token, TokenEvent
-from tokens.services import COMMAND_LINE, Configuration, configure_token, revoke_token, rotate_token, switch_token
+from tokens.services import COMMAND_LINE, configure_token, revoke_token, rotate_token, switch_token
 
 Url = Callable[..., str]
 Details = Callable[..., dict[str, Any]]

@@ -11,9 +11,10 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Workspace
+from tokens.configuration import Configuration
 from tokens.console.chart import Asked, chart_of
 from tokens.models import RequestLogEntry, Token, TokenAbility
-from tokens.services import COMMAND_LINE, Configuration, IssuedToken, issue_token, revoke_token
+from tokens.services import COMMAND_LINE, IssuedToken, issue_token, revoke_token
 from tokens.usage import Day, roll_up
 
 Url = Callable[..., str]

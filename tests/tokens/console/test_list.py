@@ -13,16 +13,9 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from messaging.models import Topic
+from tokens.configuration import Configuration
 from tokens.models import RequestLogEntry, Token, TokenAbility
-from tokens.services import (
-    COMMAND_LINE,
-    Configuration,
-    IssuedToken,
-    derive_token,
-    issue_token,
-    revoke_token,
-    switch_token,
-)
+from tokens.services import COMMAND_LINE, IssuedToken, derive_token, issue_token, revoke_token, switch_token
 
 Url = Callable[..., str]
 Call = Callable[..., RequestLogEntry]

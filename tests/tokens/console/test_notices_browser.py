@@ -12,9 +12,10 @@ from accounts.models import User, Workspace
 from platforms.callbacks.budget import warn_failing
 from platforms.callbacks.services import save_callbacks
 from tests.browsing import Watched, in_every_look, signed_in
+from tokens.configuration import Configuration
 from tokens.expiry import tell_due
 from tokens.models import Callback, Token
-from tokens.services import COMMAND_LINE, Configuration, issue_token
+from tokens.services import COMMAND_LINE, issue_token
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

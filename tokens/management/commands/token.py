@@ -13,8 +13,9 @@ from django.utils import timezone
 from accounts.models import User, Workspace
 from raven_admin.errors import RavenError
 from tokens.abilities import ABILITIES, ABILITY_KEYS
+from tokens.configuration import AnchorNotUsable, Configuration
 from tokens.models import Status, Token
-from tokens.services import COMMAND_LINE, AnchorNotUsable, Configuration, issue_token, revoke_token
+from tokens.services import COMMAND_LINE, issue_token, revoke_token
 
 _DURATION = re.compile(r"(\d{1,4})([hdw])")
 SHORTEST_BEGINNING = 4
