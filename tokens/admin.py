@@ -1,45 +1,41 @@
-"""Tokens and API calls in the console: each view parses, authorises, calls one service and renders."""
+"""Tokens in the console: each view parses, authorises, calls one service and renders."""
 
-import json
-import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.access import current_workspace, may, switch_workspace
-from accounts.console import ListButton, WorkspaceModelAdmin
+from accounts.access import current_workspace, may
 from accounts.models import Membership
 from accounts.roles import Action
 from raven_admin.errors import RavenError
 from tokens.abilities import by_group, templates
 from tokens.console import listing
 from tokens.console.actions import ACTIONS, TokenAction
+from tokens.console.calls import CallPages, TokenLog
 from tokens.console.conflicts import conflicts_of
-from tokens.console.controls import control_of
 from tokens.console.examples import EXAMPLE_USERNAME, self_command, send_command
 from tokens.console.figures import old_secret_use, summary_of
 from tokens.console.headers import sort_headers
 from tokens.console.impact import impact_of
-from tokens.console.insight import workspace_insight
 from tokens.console.notices import notices_of
 from tokens.console.once import new_nonce, use_nonce
 from tokens.console.parts import PARTS, Part
 from tokens.console.tabs import TABS_OF_ROOMS_ABOVE, Tab, view_of
-from tokens.console.words import ability_label, changes_of, explanation, status_reason
+from tokens.console.words import changes_of, explanation, status_reason
 from tokens.excel import listing_response
 from tokens.forms import ConfigurationForm, DetailsForm, NameForm, PermissionsForm, RotateForm, add_refusal
 from tokens.models import RequestLogEntry, Status, Token
@@ -51,7 +47,6 @@ _KEEP_EDITING = "edit"
 """Beside a form: it is shown again as it was typed, and nothing is saved."""
 _HISTORY_AT_MOST = 200
 _SHOWN_ALREADY = _("That secret was already shown; generate another if you lost it.")
-_REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
 
 
 _TABS = (
@@ -65,29 +60,8 @@ _TABS = (
 )
 
 
-class _ListAdmin(WorkspaceModelAdmin):
-    """A list that answers a strange address with the whole list and a word about it."""
-
-    list_filter: ClassVar[tuple[type[listing.Choice], ...]] = ()
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only the list's own filters: a look-up of any field would let a viewer guess at what is not shown."""
-        if lookup not in {spec.parameter_name for spec in self.list_filter}:
-            raise IncorrectLookupParameters
-        return True
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if ERROR_FLAG in request.GET:
-            messages.warning(request, gettext("There is no such filter or page. Here is the whole list."))
-            return redirect(request.path)
-        text = request.GET.get(SEARCH_VAR, "")
-        if exact := listing.exact_page(text, user=request.user):
-            return redirect(exact.url)
-        return super().changelist_view(request, extra_context)
-
-
 @admin.register(Token)
-class TokenAdmin(_ListAdmin):
+class TokenAdmin(listing.ListPages):
     write_action = Action.TOKEN_WRITE
     list_display = ("name", "activates_at", "expires_at", "last_used_at", "created")
     list_filter = (listing.StatusFilter, listing.AbilityFilter, listing.ExpiringFilter, listing.UnusedFilter)
@@ -285,7 +259,7 @@ class TokenAdmin(_ListAdmin):
 
     def log_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         token = self._token(request, object_id)
-        log = _TokenLog(RequestLogEntry, self.admin_site, token=token)
+        log = TokenLog(RequestLogEntry, self.admin_site, token=token)
         return log.changelist_view(request, self._context(request, token, "log"))
 
     def room_view(self, request: HttpRequest, object_id: str, *, tab: Tab) -> HttpResponseBase:
@@ -375,105 +349,6 @@ class TokenAdmin(_ListAdmin):
         }
 
 
-@admin.register(RequestLogEntry)
-class RequestLogEntryAdmin(_ListAdmin):
-    """Read-only: every call, refused ones too."""
-
-    list_display = ("request_id",)
-    list_filter: ClassVar[tuple[type[listing.Choice], ...]] = (
-        listing.StatusClassFilter, listing.CodeFilter, listing.CalledAbilityFilter, listing.CallerFilter,
-    )  # fmt: skip
-    list_select_related = ("token",)
-    search_fields = ("request_id",)
-    search_help_text = _("Request id or address")
-    ordering = ("-id",)
-    change_list_template = "tokens/calls.html"
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        return [
-            path("", view(self.changelist_view), name="tokens_requestlogentry_changelist"),
-            path("insight/", view(self.insight_view), name="tokens_requestlogentry_insight"),
-            path("<path:object_id>/control/", view(self.control_view), name="tokens_requestlogentry_control"),
-            path("<path:object_id>/", view(self.change_view), name="tokens_requestlogentry_change"),
-        ]
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[listing.CallChangeList]:
-        return listing.CallChangeList
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        text = search_term.strip()
-        return (listing.search_calls(queryset, text) if text else queryset), False
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": gettext("API calls"), **(extra_context or {})})
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """By request id, which people have at hand."""
-        calls = self.get_queryset(request).select_related("token", "workspace")
-        call = calls.filter(request_id=object_id).first() if _REQUEST_ID.fullmatch(object_id) else None
-        if call is None:
-            raise Http404
-        if call.workspace is not None:
-            switch_workspace(request, call.workspace)
-        return call
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        call = self.get_object(request, unquote(object_id))
-        if not self.has_view_permission(request, call):
-            raise PermissionDenied
-        context = {
-            **self.admin_site.each_context(request),
-            "title": gettext("API call"),
-            "opts": self.opts,
-            "call": call,
-            "token": call.token,
-            "ability": ability_label(call.ability) if call.ability else "",
-            "explanation": explanation(status=call.status, code=call.code, answer=call.response_body),
-            "control": control_of(call),
-            "request_body": _pretty(call.request_body),
-            "response_body": _pretty(call.response_body),
-        }
-        return TemplateResponse(request, "tokens/call.html", context)
-
-    def control_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """From a request id straight to what decides such calls; to the call itself where nothing on its token does."""
-        call = self.get_object(request, unquote(object_id))
-        if not self.has_view_permission(request, call):
-            raise PermissionDenied
-        control = control_of(call)
-        return redirect(control.url if control else reverse("admin:tokens_requestlogentry_change", args=[object_id]))
-
-    def insight_view(self, request: HttpRequest) -> HttpResponse:
-        """The calls of the whole workspace, per day."""
-        workspace = current_workspace(request)
-        if workspace is None or not self.has_view_permission(request):
-            raise PermissionDenied
-        context = {**self.admin_site.each_context(request), "title": gettext("Insight"), "opts": self.opts}
-        return TemplateResponse(request, "tokens/insight.html", context | workspace_insight(request, workspace))
-
-    def list_buttons(self, request: HttpRequest, changelist: Any) -> list[ListButton]:
-        return [ListButton(_("Insight"), reverse("admin:tokens_requestlogentry_insight"), "chart-column")]
-
-
-class _TokenLog(RequestLogEntryAdmin):
-    """The calls of one token, on its Log tab."""
-
-    change_list_template = "tokens/log.html"
-    list_filter = (listing.StatusClassFilter, listing.CodeFilter, listing.CalledAbilityFilter)
-
-    def __init__(self, model: type[RequestLogEntry], site: admin.AdminSite, *, token: Token) -> None:
-        super().__init__(model, site)
-        self.token = token
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).filter(token=self.token)
-
-
 def _actor(request: HttpRequest) -> Actor:
     return Actor.person(request.user)  # type: ignore[arg-type]
 
@@ -503,9 +378,4 @@ def _refused_call(request: HttpRequest, token: Token) -> tuple[RequestLogEntry, 
     return (call, explanation(status=call.status, code=call.code)) if call else None
 
 
-def _pretty(body: str) -> str:
-    """JSON with a line for each member; anything else as it is."""
-    try:
-        return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
-    except (ValueError, RecursionError):
-        return body
+admin.site.register(RequestLogEntry, CallPages)

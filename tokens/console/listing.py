@@ -4,22 +4,26 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
+from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceChangeList
+from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin
 from accounts.models import User, Workspace
 from raven_admin.masking import mask_tokens
 from tokens.abilities import ABILITIES
@@ -260,3 +264,24 @@ def exact_page(text: str, *, user: User | AnonymousUser) -> Exact | None:
             token = found.parent or found
             return Exact(reverse("admin:tokens_token_change", args=[token.pk]), token.name, _("Token"), "key-round")
     return None
+
+
+class ListPages(WorkspaceModelAdmin):
+    """A list that answers a strange address with the whole list and a word about it."""
+
+    list_filter: ClassVar[tuple[type[Choice], ...]] = ()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only the list's own filters: a look-up of any field would let a viewer guess at what is not shown."""
+        if lookup not in {spec.parameter_name for spec in self.list_filter}:
+            raise IncorrectLookupParameters
+        return True
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if ERROR_FLAG in request.GET:
+            messages.warning(request, gettext("There is no such filter or page. Here is the whole list."))
+            return redirect(request.path)
+        text = request.GET.get(SEARCH_VAR, "")
+        if exact := exact_page(text, user=request.user):
+            return redirect(exact.url)
+        return super().changelist_view(request, extra_context)
