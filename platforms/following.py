@@ -21,7 +21,8 @@ from delivery.models import Delivery
 from delivery.states import State
 from messaging.models import Recipient, Topic, TopicType
 from messaging.progress import note_progress
-from messaging.services import TopicDraft, receive_message, set_topic_status
+from messaging.services import receive_message
+from messaging.topics import TopicDraft, set_topic_status
 from personas.attributes import parse_value
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause

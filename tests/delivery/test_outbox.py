@@ -13,7 +13,8 @@ from delivery import books, outbox
 from delivery.carriers import Occurrence
 from delivery.models import Delivery, Destination
 from delivery.states import MOVES, State
-from messaging.services import TopicDraft, send_message
+from messaging.services import send_message
+from messaging.topics import TopicDraft
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
 from personas.models import Origin, Persona, PersonaChange

@@ -12,8 +12,9 @@ from accounts.models import Workspace
 from delivery.models import Event
 from messaging.models import Message, Topic
 from messaging.refusals import TopicExists, TopicMissing, TopicNotFound, TopicStatusInvalid
-from messaging.services import TopicDraft, add_conversation, add_topic, receive_message, set_topic_status
+from messaging.services import receive_message
 from messaging.stats import stats_of
+from messaging.topics import TopicDraft, add_conversation, add_topic, set_topic_status
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
 from personas.models import Origin, Persona

@@ -11,7 +11,8 @@ from accounts.roles import Role
 from delivery.carriers import Occurrence, Outcome, Parcel
 from delivery.models import Delivery
 from delivery.outbox import MESSAGES, announce
-from messaging.services import TopicDraft, send_message
+from messaging.services import send_message
+from messaging.topics import TopicDraft
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
 from personas.models import Operation, Origin, Persona

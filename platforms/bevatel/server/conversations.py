@@ -6,7 +6,8 @@ from msgspec import UNSET
 from accounts.models import Workspace
 from messaging.models import Message, Topic, TopicType
 from messaging.refusals import TopicNotFound, UserMissing, UserNotFound
-from messaging.services import receive_message, set_topic_status
+from messaging.services import receive_message
+from messaging.topics import set_topic_status
 from personas.models import Persona
 from personas.services import PersonaNotFound, get_persona
 from platforms.bevatel.server import wire

@@ -8,7 +8,8 @@ from django.db import IntegrityError, transaction
 from accounts.models import Workspace
 from messaging.models import Message, Topic, TopicType
 from messaging.refusals import TopicExists, TopicNotFound
-from messaging.services import add_conversation, send_message
+from messaging.services import send_message
+from messaging.topics import add_conversation
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft

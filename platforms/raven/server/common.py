@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from messaging.models import Location, Message, Topic
-from messaging.services import TopicDraft
+from messaging.topics import TopicDraft
 from personas.attributes import json_value
 from personas.matching import ContactDraft, RecipientDraft
 from personas.models import Persona

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from messaging.models import TopicType
-from messaging.services import MAX_RECIPIENTS
+from messaging.topics import MAX_RECIPIENTS
 from platforms import schemas
 from platforms.docs.document import Document, Schema
 from platforms.raven.server import examples, wire

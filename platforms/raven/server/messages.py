@@ -19,7 +19,7 @@ from messaging.refusals import (
     UserMissing,
     UserNotFound,
 )
-from messaging.services import TopicDraft, add_topic, receive_message, send_message, set_topic_status
+from messaging.services import receive_message, send_message
 from messaging.templates import (
     TemplateAmbiguous,
     TemplateNotFound,
@@ -29,6 +29,7 @@ from messaging.templates import (
     fill,
     find_template,
 )
+from messaging.topics import TopicDraft, add_topic, set_topic_status
 from personas.matching import ContactTypeInvalid, RecipientAmbiguous, RecipientContactInvalid, RecipientRepeated
 from personas.services import PersonaNotFound, get_persona
 from platforms.calls import cause_of

@@ -9,7 +9,8 @@ from django.utils import timezone
 from accounts.models import Workspace
 from delivery.models import Delivery
 from messaging.models import Message
-from messaging.services import TopicDraft, receive_message
+from messaging.services import receive_message
+from messaging.topics import TopicDraft
 from personas.history import Cause
 from personas.models import Origin, Persona
 from platforms.callbacks.services import save_callbacks
