@@ -168,7 +168,7 @@ def next_steps(workspace: Workspace, *, has_calls: bool) -> list[Step]:
         ),
         Step(
             _("Add a colleague"),
-            _("An admin sets everything up, support works with messages, a viewer only looks."),
+            _("An admin sets everything up, support works with personas and messages, a viewer only looks."),
             reverse("admin:accounts_membership_add"),
             has_colleague,
         ),

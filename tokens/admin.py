@@ -45,6 +45,8 @@ _HIGHLIGHTED = "highlighted_row_id"
 _SAVED = "saved_token_event"
 _KEEP_EDITING = "edit"
 """Beside a form: it is shown again as it was typed, and nothing is saved."""
+_SENDING = ("message_send", "topic_add")
+"""What the example beside a new secret needs."""
 _HISTORY_AT_MOST = 200
 _SHOWN_ALREADY = _("That secret was already shown; generate another if you lost it.")
 
@@ -197,6 +199,7 @@ class TokenAdmin(listing.ListPages):
             title=gettext("Your new token"), token=issued.token, secret=secret, replaced=replaced,
             self_command=self_command(secret),
             send_command=send_command(secret, username=_sender(request, issued.token)),
+            may_send=issued.token.abilities.filter(key__in=_SENDING).count() == len(_SENDING),
         )  # fmt: skip
         response["Cache-Control"] = "no-store"
         response["Referrer-Policy"] = "no-referrer"

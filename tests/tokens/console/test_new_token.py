@@ -156,6 +156,23 @@ def test_rotation_copies_the_settings_and_shows_the_new_secret_once(
     assert find_secret(again.text) is None
 
 
+def test_rotated_token_that_may_send_is_not_told_to_be_permitted_first(
+    admin_client: Client, url: Url, token: Token
+) -> None:
+    token.abilities.all().delete()
+    for key in ("message_send", "topic_add"):
+        token.abilities.create(key=key)
+    data = {"overlap": "3600", "nonce": nonce_of(admin_client, url("rotate", token))}
+
+    rotated = admin_client.post(url("rotate", token), data).text
+    fresh = generate(admin_client, url)
+
+    assert "in place of the old one" in rotated
+    assert "are switched on, under Permissions" not in rotated
+    assert "in place of the old one" not in fresh
+    assert "are switched on, under Permissions" in fresh
+
+
 def test_rotation_without_overlap_ends_the_old_secret(admin_client: Client, url: Url, token: Token) -> None:
     admin_client.post(url("rotate", token), {"overlap": "0", "nonce": nonce_of(admin_client, url("rotate", token))})
 
