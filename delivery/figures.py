@@ -70,10 +70,6 @@ class DestinationFigures:
         return self.created == sum(self.by_state.values())
 
     @property
-    def open_count(self) -> int:
-        return sum(self.by_state[state] for state in (State.WAITING, State.SENDING, State.REFUSED, State.UNKNOWN))
-
-    @property
     def is_failing(self) -> bool:
         return breaker.is_probing(self.destination.consecutive_failures)
 

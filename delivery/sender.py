@@ -75,7 +75,7 @@ class Sender:
         connection.close()
 
     def drain(self) -> None:
-        """Everything that was due has been tried, in this thread; for tests and the command line."""
+        """Everything that was due has been tried, in this thread; for tests."""
         while sum(self._batch(destination_id) for destination_id, _most in due_destinations(now=timezone.now())):
             pass
 

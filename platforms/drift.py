@@ -57,15 +57,6 @@ class RecordChanged(RavenError):
 
 
 @dataclass(eq=False)
-class RecordUnreadable(RavenError):
-    """The record on {name} can't be read now: {reason}"""
-
-    code: ClassVar[str] = "record_unreadable"
-    name: str
-    reason: str
-
-
-@dataclass(eq=False)
 class NothingChosen(RavenError):
     """None of the chosen fields can be brought over this way."""
 

@@ -13,11 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import django
 from playwright.sync_api import Browser, sync_playwright
 
 from scripts.run_tests import chromium
+
+if TYPE_CHECKING:
+    from accounts.models import Workspace
+    from tokens.models import Token
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "screenshots"
@@ -74,20 +79,35 @@ def fill() -> dict[str, int]:
     from django.core.management import call_command
     from django.utils import timezone
 
-    from accounts.models import User, Workspace
-    from messaging.models import Topic
+    from accounts.models import Workspace
     from personas.history import Cause
     from personas.models import Origin, Persona
     from personas.services import PersonaDraft, update_persona
-    from tokens.abilities import ABILITY_KEYS
-    from tokens.configuration import Configuration
-    from tokens.models import RequestLogEntry, Token
-    from tokens.services import COMMAND_LINE, issue_token, revoke_token, switch_token
 
     call_command("migrate", verbosity=0)
     call_command("load_demo", verbosity=0)
-    now = timezone.now()
     demo = Workspace.objects.get(slug="demo")
+    tokens = issue_tokens(demo)
+    log_calls(demo, tokens)
+    rina = Persona.objects.get(workspace=demo, name="Rina Hartono")
+    update_persona(
+        workspace=demo, persona_id=rina.pk, draft=PersonaDraft(name="Rina Hartono-Putri"),
+        cause=Cause(origin=Origin.PERSON, actor_label="admin", at=timezone.now()),
+    )  # fmt: skip
+    return {"token": tokens["Shop backend"].pk, "persona": rina.pk}
+
+
+def issue_tokens(demo: "Workspace") -> dict[str, "Token"]:
+    """Tokens in every state, by their names."""
+    from django.utils import timezone
+
+    from accounts.models import User
+    from messaging.models import Topic
+    from tokens.abilities import ABILITY_KEYS
+    from tokens.configuration import Configuration
+    from tokens.services import COMMAND_LINE, issue_token, revoke_token, switch_token
+
+    now = timezone.now()
     bot, anchor = User.objects.get(username="your_username"), Topic.objects.filter(type="mass").first()
     sending = frozenset({"message_send", "topic_add", "template_send"})
     wanted = [
@@ -105,6 +125,16 @@ def fill() -> dict[str, int]:
         tokens[name] = issue_token(workspace=demo, configuration=configuration, by=COMMAND_LINE).token
     switch_token(token=tokens["Trial of a partner"], on=False, by=COMMAND_LINE)
     revoke_token(token=tokens["Lost laptop"], by=COMMAND_LINE)
+    return tokens
+
+
+def log_calls(demo: "Workspace", tokens: dict[str, "Token"]) -> None:
+    """The log has calls of the last four weeks, a few of them refused."""
+    from django.utils import timezone
+
+    from tokens.models import RequestLogEntry, Token
+
+    now = timezone.now()
     dice = random.Random(7)  # noqa: S311 - the same pictures every time
     entries = []
     for name, calls in {"Shop backend": 900, "Newsletter": 240, "Reporting": 60}.items():
@@ -122,12 +152,6 @@ def fill() -> dict[str, int]:
             )  # fmt: skip
         Token.objects.filter(pk=tokens[name].pk).update(last_used_at=now - timedelta(minutes=calls % 50))
     RequestLogEntry.objects.bulk_create(sorted(entries, key=lambda entry: entry.received_at))
-    rina = Persona.objects.get(workspace=demo, name="Rina Hartono")
-    update_persona(
-        workspace=demo, persona_id=rina.pk, draft=PersonaDraft(name="Rina Hartono-Putri"),
-        cause=Cause(origin=Origin.PERSON, actor_label="admin", at=timezone.now()),
-    )  # fmt: skip
-    return {"token": tokens["Shop backend"].pk, "persona": rina.pk}
 
 
 def wait_until_delivered() -> None:

@@ -222,10 +222,6 @@ class PermissionsForm(ConfigurationForm):
         return frozenset(self.cleaned_data["abilities"])
 
 
-class ConfirmForm(forms.Form):
-    """Nothing to fill in: the button is the answer."""
-
-
 class RotateForm(forms.Form):
     overlap = forms.TypedChoiceField(
         label=_("The old secret goes on working"),
