@@ -10,7 +10,7 @@ from typing import ClassVar
 from django.db import transaction
 
 from raven_admin.errors import RavenError
-from tokens.configuration import FieldChange
+from tokens.configuration import FieldChange, text_of
 from tokens.models import RequestLogEntry, Status, Token, TokenEvent
 from tokens.refusals import TokenPaused
 from tokens.services import Actor, write_event
@@ -83,7 +83,7 @@ def end(*, token: Token, by: Actor, at: datetime) -> bool:
     token = Token.objects.select_for_update().get(pk=token.pk)
     if token.paused_until is None or token.paused_until <= at:
         return False
-    _record(token, TokenEvent.Kind.RESUMED, old=_text(token.paused_until), new=at, by=by, at=at)
+    _record(token, TokenEvent.Kind.RESUMED, old=text_of(token.paused_until), new=at, by=by, at=at)
     Token.objects.filter(pk=token.pk).update(paused_until=at)
     return True
 
@@ -111,8 +111,4 @@ def last_of(token: Token, *, at: datetime) -> Rehearsal | None:
 
 
 def _record(token: Token, kind: str, *, old: str, new: datetime, by: Actor, at: datetime) -> None:
-    write_event(token=token, kind=kind, changes=[FieldChange("paused_until", old, _text(new))], by=by, at=at)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+    write_event(token=token, kind=kind, changes=[FieldChange("paused_until", old, text_of(new))], by=by, at=at)
