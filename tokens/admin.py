@@ -258,7 +258,7 @@ class TokenAdmin(listing.ListPages):
         if event is None:
             return None
         del request.session[_SAVED]
-        return changes_of(event)
+        return {"event_id": event.pk, "changes": changes_of(event)}
 
     def log_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         token = self._token(request, object_id)

@@ -94,7 +94,8 @@ def undo(request: HttpRequest, token: Token, may_write: bool, show: Show) -> Htt
         messages.error(request, str(refusal))
     else:
         messages.success(request, gettext("Undone: the abilities are as they were before."))
-    return redirect("admin:tokens_token_usage", token.pk)
+    back = "permissions" if request.POST.get("back") == "permissions" else "usage"
+    return redirect(f"admin:tokens_token_{back}", token.pk)
 
 
 class _TrimForm(forms.Form):

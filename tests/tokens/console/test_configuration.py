@@ -91,6 +91,23 @@ def test_permissions_are_saved_and_the_details_stay(admin_client: Client, url: U
     assert Token.objects.get(pk=token.pk).name == "Shop backend"
 
 
+def test_permissions_just_sent_are_undone_by_the_button_beside_what_changed(
+    admin_client: Client, url: Url, token: Token
+) -> None:
+    before = token.ability_keys
+    sent = admin_client.post(url("permissions", token), {"version": 1, "abilities": ["stats_read"]}, follow=True)
+    after = Token.objects.get(pk=token.pk).ability_keys
+    form = {"event": sent.context["saved"]["event_id"], "back": "permissions"}
+
+    undone = admin_client.post(url("undo", token), form, follow=True)
+
+    assert f'action="{url("undo", token)}"' in sent.text
+    assert after == ["stats_read"]
+    assert undone.redirect_chain == [(url("permissions", token), 302)]
+    assert "Undone" in undone.text
+    assert Token.objects.get(pk=token.pk).ability_keys == before != after
+
+
 def test_permissions_show_each_ability_with_its_sentence_and_templates(
     admin_client: Client, url: Url, token: Token
 ) -> None:
