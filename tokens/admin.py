@@ -34,6 +34,7 @@ from tokens.console.impact import impact_of
 from tokens.console.notices import notices_of
 from tokens.console.once import new_nonce, use_nonce
 from tokens.console.parts import PARTS, Part
+from tokens.console.saved import remember_saved, take_saved
 from tokens.console.tabs import TABS_OF_ROOMS_ABOVE, Tab, view_of
 from tokens.console.words import changes_of, explanation, status_reason
 from tokens.excel import listing_response
@@ -42,7 +43,6 @@ from tokens.models import RequestLogEntry, Status, Token
 from tokens.services import Actor, IssuedToken, TokenChangedMeanwhile, configure_token, issue_token, rotate_token
 
 _HIGHLIGHTED = "highlighted_row_id"
-_SAVED = "saved_token_event"
 _KEEP_EDITING = "edit"
 """Beside a form: it is shown again as it was typed, and nothing is saved."""
 _SENDING = ("message_send", "topic_add")
@@ -222,7 +222,7 @@ class TokenAdmin(listing.ListPages):
         if request.method != "POST":
             form = form_class(token=token, may_write=may_write and token.revoked_at is None)
             return self._tab(
-                request, template, token, tab, form=form, saved=self._saved(request, token),
+                request, template, token, tab, form=form, saved=take_saved(request, token),
                 refused_call=_refused_call(request, token),
             )  # fmt: skip
         if not may_write:
@@ -246,19 +246,11 @@ class TokenAdmin(listing.ListPages):
                 add_refusal(form, error)
             else:
                 if changes:
-                    request.session[_SAVED] = token.events.values_list("pk", flat=True).first()
+                    remember_saved(request, token)
                 else:
                     messages.info(request, gettext("Nothing was changed, so nothing was saved."))
                 return redirect(_url(tab, token))
         return self._tab(request, template, token, tab, form=form)
-
-    def _saved(self, request: HttpRequest, token: Token) -> Any:
-        """What the last Send changed, told once."""
-        event = token.events.filter(pk=request.session.get(_SAVED) or 0).first()
-        if event is None:
-            return None
-        del request.session[_SAVED]
-        return {"event_id": event.pk, "changes": changes_of(event)}
 
     def log_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         token = self._token(request, object_id)

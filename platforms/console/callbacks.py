@@ -37,6 +37,7 @@ from platforms.callbacks.services import (
 from platforms.callbacks.signing import rotate_secret
 from raven_admin.errors import RavenError
 from tokens.console.once import new_nonce, use_nonce
+from tokens.console.saved import remember_saved, take_saved
 from tokens.console.tabs import Show, register_tab
 from tokens.models import Callback, CallbackEvent, SigningSecret, Token
 from tokens.services import Actor
@@ -90,7 +91,7 @@ def callbacks_tab(request: HttpRequest, token: Token, may_write: bool, show: Sho
     found = {callback.event: callback for callback in token.callbacks.select_related("destination")}
     typed = request.POST if request.method == "POST" and "rotate" not in request.POST else None
     form = CallbacksForm(typed, callbacks=found, may_write=may_write)
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = {} if request.method == "POST" else {"saved": take_saved(request, token)}
     if request.method == "POST":
         if not may_write:
             raise PermissionDenied
@@ -134,10 +135,13 @@ def _posted(request: HttpRequest, token: Token, form: CallbacksForm, context: di
     except RavenError as refusal:
         form.add_error(None, str(refusal))
         return None
-    text = gettext("Saved.") if saved.changes else gettext("Nothing was changed, so nothing was saved.")
-    messages.success(request, text)
+    if not saved.changes:
+        messages.info(request, gettext("Nothing was changed, so nothing was saved."))
+    elif saved.secret is None:
+        remember_saved(request, token)
     if saved.secret is None:
         return here
+    messages.success(request, gettext("Saved."))
     context["secret"] = saved.secret
     return None
 

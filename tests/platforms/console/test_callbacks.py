@@ -54,6 +54,17 @@ def test_first_save_shows_the_secret_once(admin: Client, tab: str, token: Token,
     assert again.status_code == 302
 
 
+def test_later_save_shows_once_what_changed(admin: Client, tab: str, receiver: Receiver) -> None:
+    admin.post(tab, {"message_received": receiver.url})
+
+    saved = admin.post(tab, {"message_received": receiver.url, "message_status": receiver.url}, follow=True)
+    again = admin.get(tab)
+
+    assert [change.label for change in saved.context["saved"].changes] == ["Callback: Message reports"]
+    assert "What changed" in saved.text
+    assert "What changed" not in again.text
+
+
 def test_invalid_address_names_its_rule_and_saves_nothing(admin: Client, tab: str, receiver: Receiver) -> None:
     shown = admin.post(tab, {"message_received": receiver.url, "message_status": "https://10.0.0.5/hook"}).text
 

@@ -97,7 +97,7 @@ def test_permissions_just_sent_are_undone_by_the_button_beside_what_changed(
     before = token.ability_keys
     sent = admin_client.post(url("permissions", token), {"version": 1, "abilities": ["stats_read"]}, follow=True)
     after = Token.objects.get(pk=token.pk).ability_keys
-    form = {"event": sent.context["saved"]["event_id"], "back": "permissions"}
+    form = {"event": sent.context["saved"].event_id, "back": "permissions"}
 
     undone = admin_client.post(url("undo", token), form, follow=True)
 
