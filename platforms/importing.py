@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.db.models import Min
 from django.utils.translation import gettext as _
 
 from accounts.language import as_stored
@@ -274,10 +275,13 @@ def _owners(workspace: Workspace, people: Sequence[Mapping[str, Value]]) -> list
 
 
 def _namesakes(workspace: Workspace, people: Sequence[Mapping[str, Value]]) -> dict[str, Persona]:
-    """Who here is called as somebody there of whom no address is known, and may well be the same person."""
+    """Who here is called as somebody there of whom no address is known, and may well be the same person: the eldest."""
     names = {str(values.get("name", "")) for values in people if _is_without_address(values)} - {""}
-    found = Persona.objects.filter(workspace=workspace, name__in=names).order_by("-pk") if names else ()
-    return {persona.name: persona for persona in found}
+    if not names:
+        return {}
+    called_so = Persona.objects.filter(workspace=workspace, name__in=names)
+    eldest = called_so.order_by().values("name").annotate(eldest=Min("pk")).values("eldest")
+    return {persona.name: persona for persona in Persona.objects.filter(pk__in=eldest)}
 
 
 def _is_without_address(values: Mapping[str, Value]) -> bool:

@@ -121,6 +121,7 @@ def test_who_has_no_address_there_and_the_name_of_somebody_here_is_left_out(
 ) -> None:
     connection = connect(workspace, remote, server, "chative")
     rina = add_here(workspace, "Rina Hartono", ContactDraft("telegram", "rina_h"))
+    add_here(workspace, "Rina Hartono", ContactDraft("telegram", "rina_2"))
     add_there(remote, "Rina Hartono")
     add_there(remote, "Joko Prasetyo")
 
