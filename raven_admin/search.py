@@ -111,7 +111,7 @@ def _kind(delivery: Delivery) -> str:
 
 def _delivery(delivery: Delivery) -> str:
     when = date_format(localtime(delivery.created_at), "j M Y, H:i")
-    return f"{delivery.destination.name} · {delivery.get_state_display()} · {when}"
+    return f"{delivery.destination.shown_name} · {delivery.get_state_display()} · {when}"
 
 
 def _exact_hit(exact: Exact) -> Hit:
