@@ -4,24 +4,19 @@ Each notes who did it. Many are worked through in batches, each a transaction of
 killed leaves nothing half done and another goes on where it stopped.
 """
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
-from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 from django_tasks import task
 
 from accounts.language import as_stored
-from delivery import books
 from delivery.carriers import Delivered, Parcel, Refused, carrier_of
-from delivery.following import tell
 from delivery.models import Attempt, Delivery, Destination, Intervention
+from delivery.moving import move, send_again, wait_again
 from delivery.states import MOVES, OPEN_STATES, State
 from raven_admin.errors import RavenError
 
@@ -100,7 +95,7 @@ def resend(*, delivery: Delivery, by: str, at: datetime) -> Delivery:
     if delivery.state != State.DELIVERED:
         raise MoveNotAllowed(state=str(delivery.get_state_display()).lower())
     done = _note_one(delivery, Action.REPLAY, by=by, at=at)
-    _send_again([delivery], done, at=at)
+    send_again([delivery], done, at=at)
     copy: Delivery = Delivery.objects.filter(intervention=done).latest("pk")
     return copy
 
@@ -221,11 +216,11 @@ def continue_with(intervention_id: int, *, at: datetime) -> bool:
         found.total = meant.count()
     batch = list(meant.order_by("id")[:BATCH])
     if found.action == Action.REPLAY:
-        _send_again(batch, found, at=at)
+        send_again(batch, found, at=at)
     elif found.action == Action.RETRY:
-        _retry(batch, found, at=at)
+        wait_again(batch, found, at=at)
     else:
-        _move(batch, State.CANCELLED, found, at=at)
+        move(batch, State.CANCELLED, found, at=at)
     found.processed += len(batch)
     if batch:
         found.done_to_id = batch[-1].pk
@@ -304,12 +299,12 @@ def _act_on_one(
         raise MoveNotAllowed(state=str(locked.get_state_display()).lower())
     done = _note_one(locked, action, by=by, at=at)
     if to == State.WAITING:
-        _retry([locked], done, at=at)
+        wait_again([locked], done, at=at)
     else:
         locked.remote_id = remote_id or locked.remote_id
         if to == State.DELIVERED:
             locked.code, locked.problem = "", ""
-        _move([locked], to, done, at=at)
+        move([locked], to, done, at=at)
     return locked
 
 
@@ -328,100 +323,3 @@ def _note_one(delivery: Delivery, action: Action, *, by: str, at: datetime) -> I
         finished_at=at,
     )
     return done
-
-
-def _retry(batch: Sequence[Delivery], intervention: Intervention, *, at: datetime) -> None:
-    overtaken_by = _take_out_overtaken(batch)
-    waiting = [delivery for delivery in batch if delivery not in overtaken_by]
-    for delivery in waiting:
-        if delivery.state == State.REFUSED:
-            delivery.idempotency_key = uuid4()  # or its destination might repeat the refusal
-        delivery.due_at, delivery.code, delivery.problem = at, "", ""
-    _move(waiting, State.WAITING, intervention, at=at)
-    for delivery, later in overtaken_by.items():
-        delivery.superseded_by = later
-    _move(list(overtaken_by), State.SUPERSEDED, intervention, at=at)
-
-
-def _send_again(batch: Sequence[Delivery], intervention: Intervention, *, at: datetime) -> None:
-    overtaken = _take_out_overtaken(batch)
-    copies = [
-        Delivery(
-            workspace_id=old.workspace_id,
-            destination_id=old.destination_id,
-            lane=old.lane,
-            kind=old.kind,
-            merge=old.merge,
-            persona_id=old.persona_id,
-            recipient_id=old.recipient_id,
-            token_id=old.token_id,
-            fields=old.fields,
-            payload=old.payload,
-            actor_label=intervention.actor_label,
-            change_ids=old.change_ids,
-            intervention=intervention,
-            due_at=at,
-            since=at,
-            created_at=at,
-        )
-        for old in batch
-        if old not in overtaken
-    ]
-    Delivery.objects.bulk_create(copies)
-    books.enter({(intervention.destination_id, state): len(copies) for state in (books.CREATED, str(State.WAITING))})
-
-
-def _take_out_overtaken(batch: Sequence[Delivery]) -> dict[Delivery, Delivery]:
-    """Nothing in `batch` still carries what a later delivery carries; those left with nothing, with that later one.
-
-    Or an old value would be sent over a newer one.
-    """
-    changes = [delivery for delivery in batch if delivery.merge != Delivery.Merge.NONE]
-    if not changes:
-        return {}
-    subjects = Q(persona_id__in={c.persona_id for c in changes if c.persona_id}) | Q(
-        token_id__in={c.token_id for c in changes if c.token_id}
-    )
-    later = Delivery.objects.filter(subjects, destination=changes[0].destination_id, pk__gt=changes[0].pk).exclude(
-        state__in=[State.CANCELLED, State.SUPERSEDED]
-    )
-    of_lane: dict[str, list[Delivery]] = {}
-    for newer in later.exclude(merge=Delivery.Merge.NONE).order_by("id"):
-        of_lane.setdefault(newer.lane, []).append(newer)
-    overtaken: dict[Delivery, Delivery] = {}
-    for delivery in changes:
-        for newer in of_lane.get(delivery.lane, []):
-            if newer.pk > delivery.pk and _takes_from(newer, delivery):
-                overtaken[delivery] = newer
-    return overtaken
-
-
-def _takes_from(newer: Delivery, older: Delivery) -> bool:
-    """Whether nothing is left of `older` without what `newer` carries."""
-    if newer.merge == Delivery.Merge.REPLACE:
-        return True
-    if newer.kind != older.kind or older.merge != Delivery.Merge.COMBINE:
-        return False
-    shared = older.payload.keys() & newer.payload.keys()
-    older.payload = {name: value for name, value in older.payload.items() if name not in shared}
-    older.fields = [name for name in older.fields if name not in newer.fields]
-    return bool(shared) and not older.payload
-
-
-def _move(deliveries: Sequence[Delivery], to: State, intervention: Intervention, *, at: datetime) -> None:
-    """They are in the state `to`, because of `intervention`, and the books say so."""
-    tally: books.Tally = Counter()
-    for delivery in deliveries:
-        books.note_move(tally, delivery.destination_id, State(delivery.state), to)
-        delivery.state, delivery.intervention = to, intervention
-        delivery.settled_at = None if to == State.WAITING else at
-    Delivery.objects.bulk_update(
-        deliveries,
-        [
-            "state", "intervention", "settled_at", "due_at", "code", "problem", "idempotency_key", "payload", "fields",
-            "superseded_by", "remote_id",
-        ],
-        batch_size=100,
-    )  # fmt: skip
-    books.enter(tally)
-    tell((delivery, to, gettext_noop("It was cancelled here.")) for delivery in deliveries)
