@@ -42,6 +42,10 @@ class PeopleAdmin(WorkspaceModelAdmin):
     search_fields = ("user__username", "user__first_name", "user__last_name", "user__email")
     search_help_text = gettext_lazy("Name, username or e-mail")
     ordering = ("user__username",)
+    empty_title = gettext_lazy("Nobody works here yet")
+    empty_text = gettext_lazy(
+        "An admin sets everything up, support works with personas and messages, a viewer only looks."
+    )
     change_form_template = "accounts/person.html"
     delete_confirmation_template = "accounts/person_remove.html"
 

@@ -88,7 +88,10 @@ class MessageAdmin(RetentionPage):
     ordering = ("-id",)
     change_form_template = "messaging/message.html"
     empty_title = _("No messages yet")
-    empty_text = _("Messages that programs send with a token are listed here, newest first.")
+    empty_text = _(
+        "Messages that programs send with a token are listed here, newest first. The page with a new token's secret "
+        "has a command that sends one."
+    )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[MessageChangeList]:
         return MessageChangeList

@@ -46,7 +46,10 @@ class DeliveryPages(WorkspaceModelAdmin):
     ordering = ("-id",)
     change_list_template = "delivery/list.html"
     empty_title = _("Nothing has left yet")
-    empty_text = _("Every change of a person and every message that concerns a connected platform is listed here.")
+    empty_text = _(
+        "Once a platform is connected, under Connections, every change of a person and every message for it is listed "
+        "here."
+    )
 
     def get_urls(self) -> list[URLPattern]:
         def page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:

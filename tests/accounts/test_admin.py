@@ -68,6 +68,17 @@ def test_person_who_cannot_be_added_is_refused_beside_the_field(
     assert Membership.objects.count() == 1
 
 
+def test_people_of_a_workspace_without_any_say_what_the_roles_may_do() -> None:
+    Workspace.objects.create(name="New", slug="new")
+    superuser = User.objects.create_superuser("root", password=GOOD)
+
+    page = signed_in(superuser).get(PEOPLE).text
+
+    assert "Nobody works here yet" in page
+    assert "support works with personas and messages" in page
+    assert f'href="{ADD}"' in page
+
+
 def test_admin_changes_a_role_and_the_history_says_so(admin_user: User, viewer_user: User) -> None:
     client = signed_in(admin_user)
     row = membership_of(viewer_user)
