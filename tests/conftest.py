@@ -81,6 +81,13 @@ def now() -> Iterator[datetime]:
 
 
 @pytest.fixture
+def clock(now: datetime) -> Iterator[time_machine.Traveller]:
+    """It stands at `now` until a test moves it."""
+    with time_machine.travel(now, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
 def workspace(db: None) -> Workspace:
     """As the demo: in Jakarta, with Pro."""
     made: Workspace = Workspace.objects.create(name="Demo", slug="demo", country="ID", time_zone="Asia/Jakarta")

@@ -1,7 +1,6 @@
 """Which ends of tokens are told, when, and to whom."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,12 +24,6 @@ from tokens.services import COMMAND_LINE, Actor, configure_token, issue_token, r
 
 pytestmark = pytest.mark.django_db
 ALL_MOMENTS = [30, 7, 1, 0]
-
-
-@pytest.fixture
-def clock(now: datetime) -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(now, tick=False) as traveller:
-        yield traveller
 
 
 @pytest.fixture
