@@ -12,6 +12,8 @@ class UserNotFound(RavenError):
 
     code: ClassVar[str] = "user_not_found"
     username: str
+    field: str = "username"
+    """Where the caller named them."""
 
 
 @dataclass(eq=False)

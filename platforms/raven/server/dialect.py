@@ -99,7 +99,7 @@ _STATUS_OF: dict[type[RavenError], int] = STATUS_OF | {
 
 _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     Unauthorized: lambda _error: "Authorization",
-    UserNotFound: lambda _error: "username",
+    UserNotFound: lambda error: error.field,
     UserMissing: lambda _error: "username",
     TopicMissing: lambda _error: "topic",
     TopicTypeInvalid: lambda _error: "topic.type",

@@ -266,7 +266,7 @@ def _configured(call: Call, before: Configuration, body: wire.TokenSettings) -> 
         given["topic_anchor"] = _anchor(call, given["topic_anchor"])
     for name in ("user_alias", "caretaker"):
         if given.get(name) is not None:
-            given[name] = _member(call, given[name])
+            given[name] = _member(call, given[name], field=name)
     if "notice_address" in given:
         given["notice_address"] = given["notice_address"] or ""
     configuration = replace(before, **given)
@@ -281,10 +281,10 @@ def _anchor(call: Call, name: str) -> Topic:
     return found
 
 
-def _member(call: Call, username: str) -> User:
+def _member(call: Call, username: str, *, field: str) -> User:
     found = User.objects.filter(memberships__workspace=call.token.workspace_id, username=username).first()
     if found is None:
-        raise UserNotFound(username=username)
+        raise UserNotFound(username=username, field=field)
     return found
 
 

@@ -183,7 +183,8 @@ def test_pepper_that_is_not_held_here_is_refused_with_what_to_do(call: Api, else
         ({"token": "mine"}, 400, "body_invalid", "token"),
         ({"ability": ["fly"]}, 400, "ability_unknown", ""),
         ({"topic_anchor": "Nothing"}, 404, "anchor_not_usable", ""),
-        ({"user_alias": "nobody"}, 404, "user_not_found", "username"),
+        ({"user_alias": "nobody"}, 404, "user_not_found", "user_alias"),
+        ({"caretaker": "nobody"}, 404, "user_not_found", "caretaker"),
     ],
 )
 def test_wrong_body_is_refused_and_nothing_is_saved(
