@@ -20,6 +20,8 @@ class OutgoingToken:
     proof: Mapping[str, str] = field(repr=False)
     """What `PUT token/{id}` asks beside it, for a server that does not know it; {}: its pepper is held here no more."""
     is_revoked: bool
+    replaces: str = ""
+    """The public id of the token that it took over from when that was rotated."""
 
     @property
     def pepper(self) -> str:
@@ -31,7 +33,7 @@ def outgoing_token(token_id: int) -> OutgoingToken | None:
     """None when the token is gone, or temporary: those end within the hour, where they were made."""
     token = (
         Token.objects.filter(pk=token_id, parent=None)
-        .select_related("topic_anchor", "user_alias")
+        .select_related("topic_anchor", "user_alias", "replaces")
         .prefetch_related("abilities")
         .first()
     )
@@ -40,7 +42,11 @@ def outgoing_token(token_id: int) -> OutgoingToken | None:
 
 def as_outgoing(token: Token, configuration: Configuration) -> OutgoingToken:
     """`token` as it goes out when it is configured so."""
-    return OutgoingToken(token.public_id, _values(configuration), _proof(token), token.revoked_at is not None)
+    replaced = getattr(token, "replaces", None)
+    return OutgoingToken(
+        token.public_id, _values(configuration), _proof(token), token.revoked_at is not None,
+        replaces=replaced.public_id if replaced else "",
+    )  # fmt: skip
 
 
 def _values(configuration: Configuration) -> dict[str, Any]:

@@ -157,7 +157,7 @@ class TokenAdmin(listing.ListPages):
 
     def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         token = self._token(request, object_id, to_write=True)
-        form = RotateForm(request.POST or None)
+        form = RotateForm(request.POST or None, token=token)
         if request.method == "POST" and form.is_valid():
             rotated = self._once(request, form, lambda: self._rotate(request, token, form))
             if rotated is not None:
@@ -173,7 +173,10 @@ class TokenAdmin(listing.ListPages):
         return issue_token(workspace=workspace, configuration=form.configuration(), by=_actor(request))
 
     def _rotate(self, request: HttpRequest, token: Token, form: RotateForm) -> IssuedToken:
-        return rotate_token(token=token, overlap=form.cleaned_data["overlap"], by=_actor(request))
+        typed = form.cleaned_data
+        return rotate_token(
+            token=token, overlap=typed["overlap"], expires_at=typed["expires_at"], by=_actor(request)
+        )  # fmt: skip
 
     def _once(
         self, request: HttpRequest, form: NameForm | RotateForm, make: Callable[[], IssuedToken]

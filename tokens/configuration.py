@@ -166,13 +166,7 @@ def check_configuration(configuration: Configuration, *, workspace: Workspace) -
     """`configuration` with its networks in usual notation; raises the first error in it."""
     given = configuration
     _check_name(given.name.strip())
-    for field_name in ("activates_at", "expires_at"):
-        moment = getattr(given, field_name)
-        # Beyond, some time zone can't show it any more.
-        if moment is not None and not 1899 <= moment.year <= 9998:
-            raise MomentOutOfRange(field=field_name)
-    if given.activates_at and given.expires_at and given.activates_at >= given.expires_at:
-        raise ExpirationBeforeActivation
+    check_moments(given)
     if given.requests_per_minute is not None and not 1 <= given.requests_per_minute <= 1_000_000:
         raise RateOutOfRange
     anchor = given.topic_anchor
@@ -190,6 +184,17 @@ def check_configuration(configuration: Configuration, *, workspace: Workspace) -
         source_networks=check_networks(given.source_networks),
         notice_address=given.notice_address.strip(),
     )
+
+
+def check_moments(given: Configuration) -> None:
+    """Raises MomentOutOfRange and ExpirationBeforeActivation."""
+    for field_name in ("activates_at", "expires_at"):
+        moment = getattr(given, field_name)
+        # Beyond, some time zone can't show it any more.
+        if moment is not None and not 1899 <= moment.year <= 9998:
+            raise MomentOutOfRange(field=field_name)
+    if given.activates_at and given.expires_at and given.activates_at >= given.expires_at:
+        raise ExpirationBeforeActivation
 
 
 def _check_notice_address(address: str) -> None:

@@ -18,7 +18,7 @@ from tokens.abilities import ABILITIES, ABILITY_KEYS
 from tokens.configuration import Configuration, check_networks
 from tokens.console.moments import MomentField
 from tokens.models import Token
-from tokens.services import OVERLAPS
+from tokens.services import OVERLAPS, end_as_long_again
 
 OFFERED_AT_MOST = 200
 NETWORKS_AT_MOST = 200
@@ -28,6 +28,7 @@ _FIELD_OF_CODE: Final = {
     "token_name_invalid": "name",
     "anchor_not_usable": "topic_anchor",
     "expiration_before_activation": "expires_at",
+    "new_token_ended_already": "expires_at",
     "network_invalid": "source_networks",
     "rate_out_of_range": "requests_per_minute",
     "notice_address_invalid": "notice_address",
@@ -127,7 +128,7 @@ class DetailsForm(ConfigurationForm):
 
     def __init__(self, data: Any = None, *, token: Token, may_write: bool) -> None:
         super().__init__(data, token=token, may_write=may_write)
-        self.shown_zone = self._shown_zone()
+        self.shown_zone = _shown_zone(self)
         self.initial["zone"] = self.shown_zone.key
         self.fields["activates_at"] = MomentField(
             zone=self.shown_zone, seen=token.activates_at, label=_("Activation"), disabled=not may_write,
@@ -203,12 +204,6 @@ class DetailsForm(ConfigurationForm):
             )  # fmt: skip
         return member
 
-    def _shown_zone(self) -> zoneinfo.ZoneInfo:
-        named = self.data.get("zone", "") if self.is_bound else ""
-        return zoneinfo.ZoneInfo(
-            named if named in zoneinfo.available_timezones() else timezone.get_current_timezone_name()
-        )
-
 
 class PermissionsForm(ConfigurationForm):
     abilities = forms.MultipleChoiceField(
@@ -223,6 +218,7 @@ class PermissionsForm(ConfigurationForm):
 
 
 class RotateForm(forms.Form):
+    zone = forms.CharField(widget=forms.HiddenInput, required=False, max_length=64)
     overlap = forms.TypedChoiceField(
         label=_("The old secret goes on working"),
         choices=[
@@ -237,11 +233,27 @@ class RotateForm(forms.Form):
     )
     nonce = forms.CharField(widget=forms.HiddenInput, required=False, max_length=100)
 
+    def __init__(self, data: Any = None, *, token: Token) -> None:
+        super().__init__(data)
+        self.shown_zone = _shown_zone(self)
+        self.initial["zone"] = self.shown_zone.key
+        self.fields["expires_at"] = MomentField(
+            zone=self.shown_zone, seen=token.expires_at, label=_("Expiration of the new token"),
+            initial=end_as_long_again(token, at=timezone.now().replace(microsecond=0)),
+            help_text=_("Calls from this moment on are refused. Empty: never."),
+        )  # fmt: skip
+
 
 def add_refusal(form: forms.Form, error: RavenError) -> None:
     """`error` stands at the field that it is about, or above the form when that field is on another tab."""
     field = getattr(error, "field", None) or _FIELD_OF_CODE.get(error.code)
     form.add_error(field if field in form.fields else None, str(error))
+
+
+def _shown_zone(form: forms.Form) -> zoneinfo.ZoneInfo:
+    """The zone that its moments were typed in, else the viewer's."""
+    named = form.data.get("zone", "") if form.is_bound else ""
+    return zoneinfo.ZoneInfo(named if named in zoneinfo.available_timezones() else timezone.get_current_timezone_name())
 
 
 def _mass_topics(workspace: Workspace) -> Any:

@@ -36,6 +36,11 @@ def beginning_for(holder: Credential) -> Configuration:
     return Configuration(name="", expires_at=holder.expires_at, source_networks=holder.source_networks)
 
 
+def no_later_than_own(holder: Credential, expires_at: datetime | None) -> datetime | None:
+    """`expires_at`, or when `holder` ends if that is sooner; None when neither ends."""
+    return min(filter(None, [expires_at, holder.expires_at]), default=None)
+
+
 def check_not_beyond(holder: Credential, configuration: Configuration) -> None:
     """Raises AbilityNotHeld, ExpirationBeyondOwn or NetworksBeyondOwn when `configuration` may more than `holder`.
 

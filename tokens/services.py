@@ -1,9 +1,9 @@
 """Everything that happens to a token, each in one transaction that also writes its history."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from django.conf import settings
 from django.db import transaction
@@ -16,7 +16,15 @@ from delivery import outbox
 from delivery.carriers import Occurrence
 from delivery.interventions import remove_destination
 from raven_admin.errors import RavenError
-from tokens.configuration import PLAIN_FIELDS, Configuration, FieldChange, check_configuration, differences, text_of
+from tokens.configuration import (
+    PLAIN_FIELDS,
+    Configuration,
+    FieldChange,
+    check_configuration,
+    check_moments,
+    differences,
+    text_of,
+)
 from tokens.models import Callback, SigningSecret, Token, TokenAbility, TokenEvent
 from tokens.notices import EXPIRING, withdraw
 from tokens.secrets import LASTING, TEMPORARY, Secret, new_secret
@@ -40,6 +48,13 @@ class TokenAlreadyRotated(RavenError):
 
     code: ClassVar[str] = "token_already_rotated"
     name: str
+
+
+@dataclass(eq=False)
+class NewTokenEndedAlready(RavenError):
+    """The new token would have ended already. Choose a later expiration, or none."""
+
+    code: ClassVar[str] = "new_token_ended_already"
 
 
 @dataclass(eq=False)
@@ -188,23 +203,51 @@ def delete_token(*, token: Token, by: Actor) -> None:
     token.delete()
 
 
+def end_as_long_again(token: Token, *, at: datetime) -> datetime | None:
+    """When a token that replaces `token` at `at` ends, to live as long as that one was given; None: it has no end.
+
+    Counted from when its expiration was chosen, or from its activation when that is later.
+    """
+    if token.expires_at is None:
+        return None
+    begins_at = max(filter(None, [token.expiration_set_at, token.activates_at]))
+    if begins_at >= token.expires_at:  # ended when it was chosen, which says nothing about a length
+        return None
+    try:
+        return max(filter(None, [at, token.activates_at])) + (token.expires_at - begins_at)
+    except OverflowError:
+        return token.expires_at
+
+
 @transaction.atomic
-def rotate_token(*, token: Token, overlap: timedelta, by: Actor) -> IssuedToken:
+def rotate_token(
+    *,
+    token: Token,
+    overlap: timedelta,
+    expires_at: datetime | None | Literal["as_long_again"] = "as_long_again",
+    by: Actor,
+) -> IssuedToken:
     """A new token with the same configuration replaces this one, whose secret works until `overlap` has passed.
 
-    Its callbacks are the new one's, with the secret that they are signed with.
+    The new one ends at `expires_at` (None: never), or lives as long again as this one was given. The callbacks are
+    the new one's, with the secret that they are signed with.
 
     With no overlap the old token is revoked, and so is one that only begins later; otherwise it expires, at its own
-    time if that is sooner. Raises TokenIsRevoked and TokenAlreadyRotated.
+    time if that is sooner. Raises TokenIsRevoked, TokenAlreadyRotated, NewTokenEndedAlready,
+    ExpirationBeforeActivation and MomentOutOfRange.
     """
     token = Token.objects.select_for_update(of=("self",)).select_related("replaced_by").get(pk=token.pk)
     if token.revoked_at is not None:
         raise TokenIsRevoked
     if token.replaced_by is not None:
         raise TokenAlreadyRotated(name=token.replaced_by.name)
-    secret = new_secret()
-    new = _create(workspace=token.workspace, identity=Identity.of(secret), configuration=Configuration.of(token), by=by)
-    now = timezone.now()
+    secret, now = new_secret(), timezone.now()
+    ends_with = end_as_long_again(token, at=now) if expires_at == "as_long_again" else expires_at
+    if ends_with is not None and ends_with <= now:
+        raise NewTokenEndedAlready
+    configuration = replace(Configuration.of(token), expires_at=ends_with)
+    check_moments(configuration)
+    new = _create(workspace=token.workspace, identity=Identity.of(secret), configuration=configuration, by=by)
     ends_at = min(filter(None, [token.expires_at, now + overlap]))
     # A token that would end before it begins ends at once.
     if overlap and (token.activates_at is None or token.activates_at < ends_at):
@@ -218,6 +261,18 @@ def rotate_token(*, token: Token, overlap: timedelta, by: Actor) -> IssuedToken:
     _record(token, TokenEvent.Kind.ROTATED, by=by, changes=[FieldChange("replaced_by", "", new.masked), *ending])
     _record(new, TokenEvent.Kind.ISSUED, by=by, changes=[FieldChange("replaces", "", token.masked)])
     return IssuedToken(new, secret)
+
+
+@transaction.atomic
+def note_rotation(*, old: Token, new: Token, by: Actor) -> None:
+    """`old` was rotated into `new` on another server, so that nobody is told of its end here; when it ends, is its own.
+
+    Nothing changes when it is known already, or when either of them was rotated otherwise here.
+    """
+    if old.pk == new.pk or Token.objects.filter(replaced_by=new).exists():
+        return
+    if Token.objects.filter(pk=old.pk, replaced_by=None).update(replaced_by=new, version=F("version") + 1):
+        _record(old, TokenEvent.Kind.ROTATED, by=by, changes=[FieldChange("replaced_by", "", new.masked)])
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ from raven_admin.errors import RavenError
 from tokens.configuration import Configuration, FieldChange
 from tokens.models import Token
 from tokens.secrets import fingerprint
-from tokens.services import Actor, Identity, add_token, configure_token
+from tokens.services import Actor, Identity, add_token, configure_token, note_rotation
 
 
 @dataclass(eq=False)
@@ -59,11 +59,27 @@ def held_pepper(given: str) -> int:
 
 
 @transaction.atomic
-def share_token(*, workspace: Workspace, identity: Identity, configuration: Configuration, by: Actor) -> Token:
+def share_token(
+    *,
+    workspace: Workspace,
+    identity: Identity,
+    configuration: Configuration,
+    replaces: Token | None = None,
+    by: Actor,
+) -> Token:
     """The token that `identity` tells of works here, configured so; who is told of it here stays.
+
+    `replaces` was rotated into it where it was issued, so nobody is told here that it ends.
 
     Raises TokenIdTaken, TokenDigestDiffers, TokenIsRevoked, and what `configure_token` raises.
     """
+    token = _share(workspace, identity, configuration, by=by)
+    if replaces is not None:
+        note_rotation(old=replaces, new=token, by=by)
+    return token
+
+
+def _share(workspace: Workspace, identity: Identity, configuration: Configuration, *, by: Actor) -> Token:
     known = Token.objects.select_for_update().filter(public_id=identity.public_id).first()
     if known is None:
         origin = FieldChange("secret", "", "issued by another server")

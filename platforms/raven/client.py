@@ -161,7 +161,7 @@ class Raven(Platform):
         """By its digest; where the pepper of that is not held, a token that is known there by its id is configured."""
         path = f"token/{quote(token.public_id)}"
         if token.proof:
-            body = {**token.proof, **values}
+            body = {**token.proof, **values, **({"replaces": token.replaces} if token.replaces else {})}
             shared = yield PlannedCall("share", "PUT", path, body, bears=frozenset({409}))
             if shared.status != 409:
                 return token.public_id

@@ -18,6 +18,7 @@ from tokens.configuration import (
     FieldChange,
     MomentOutOfRange,
     NetworkInvalid,
+    NewTokenEndedAlready,
     PersonNotInWorkspace,
     RateOutOfRange,
     TokenNameInvalid,
@@ -205,6 +206,42 @@ def test_rotating_copies_the_settings_and_lets_the_old_one_expire(token: Token, 
     assert Configuration.of(new.token) == Configuration.of(token)
     assert (old.replaced_by, old.expires_at, old.revoked_at) == (new.token, now + timedelta(hours=1), None)
     assert new.token.public_id != old.public_id
+
+
+def test_rotated_token_lives_as_long_again_as_the_old_one_was_given(token: Token, now: datetime) -> None:
+    chosen_at, ends_at = now - timedelta(days=80), now + timedelta(days=10)
+    Token.objects.filter(pk=token.pk).update(expires_at=ends_at, expiration_set_at=chosen_at)
+
+    new = rotate_token(token=token, overlap=timedelta(hours=1), by=COMMAND_LINE)
+
+    assert new.token.expires_at == now + timedelta(days=90)
+
+
+def test_rotated_token_of_later_activation_ends_when_the_old_one_would_have(token: Token, now: datetime) -> None:
+    begins_at, ends_at = now + timedelta(days=5), now + timedelta(days=35)
+    Token.objects.filter(pk=token.pk).update(activates_at=begins_at, expires_at=ends_at)
+
+    new = rotate_token(token=token, overlap=timedelta(0), by=COMMAND_LINE)
+
+    assert (new.token.activates_at, new.token.expires_at) == (begins_at, ends_at)
+
+
+@pytest.mark.parametrize("days", [None, 3, 400])
+def test_rotated_token_ends_when_it_is_told_to(token: Token, now: datetime, days: int | None) -> None:
+    Token.objects.filter(pk=token.pk).update(expires_at=now + timedelta(days=10))
+    ends_at = None if days is None else now + timedelta(days=days)
+
+    new = rotate_token(token=token, overlap=timedelta(days=7), expires_at=ends_at, by=COMMAND_LINE)
+
+    assert new.token.expires_at == ends_at
+    assert Token.objects.get(pk=token.pk).expires_at == now + timedelta(days=7)
+
+
+def test_rotated_token_that_would_have_ended_already_is_refused(token: Token, now: datetime) -> None:
+    with pytest.raises(NewTokenEndedAlready):
+        rotate_token(token=token, overlap=timedelta(0), expires_at=now, by=COMMAND_LINE)
+
+    assert Token.objects.get().revoked_at is None
 
 
 def test_rotating_at_once_revokes_the_old_one(token: Token, now: datetime) -> None:

@@ -47,7 +47,14 @@ from tokens.configuration import AnchorNotUsable, MomentOutOfRange, NoticeAddres
 from tokens.endpoints import STATUS_OF, Answer, refusal_headers
 from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn
 from tokens.refusals import ProInactive, TokenNotFound, Unauthorized
-from tokens.services import AbilityNotHeld, TokenAlreadyRotated, TokenChangedMeanwhile, TokenIsRevoked, TokenIsTemporary
+from tokens.services import (
+    AbilityNotHeld,
+    NewTokenEndedAlready,
+    TokenAlreadyRotated,
+    TokenChangedMeanwhile,
+    TokenIsRevoked,
+    TokenIsTemporary,
+)
 from tokens.sharing import PepperNotHeld, TokenDigestDiffers, TokenIdTaken
 
 
@@ -133,6 +140,7 @@ _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     TokenNameInvalid: lambda _error: "name",
     PepperNotHeld: lambda _error: "pepper",
     TokenDigestDiffers: lambda _error: "digest",
+    NewTokenEndedAlready: lambda _error: "expires_at",
     MomentOutOfRange: lambda error: error.field,
     NoticeAddressInvalid: lambda _error: "notice_address",
 }

@@ -35,7 +35,13 @@ from tokens.configuration import (
 )
 from tokens.describing import describe
 from tokens.endpoints import Answer, Call, Endpoint
-from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn, beginning_for, check_not_beyond
+from tokens.handing_on import (
+    ExpirationBeyondOwn,
+    NetworksBeyondOwn,
+    beginning_for,
+    check_not_beyond,
+    no_later_than_own,
+)
 from tokens.models import Token
 from tokens.refusals import TokenNotFound
 from tokens.secrets import DIGEST_SCHEME, is_public_id
@@ -44,6 +50,7 @@ from tokens.services import (
     Actor,
     Identity,
     LifetimeTooLong,
+    NewTokenEndedAlready,
     TokenAlreadyRotated,
     TokenChangedMeanwhile,
     TokenIsRevoked,
@@ -51,6 +58,7 @@ from tokens.services import (
     configure_token,
     delete_token,
     derive_token,
+    end_as_long_again,
     issue_token,
     revoke_token,
     rotate_token,
@@ -64,7 +72,7 @@ _CONFIGURATION_REFUSALS: tuple[type[RavenError], ...] = (
 )  # fmt: skip
 
 
-_OF_IDENTITY = frozenset({"digest", "pepper", "last_four"})
+_OF_IDENTITY = frozenset({"digest", "pepper", "last_four", "replaces"})
 
 
 def token_self(call: Call) -> Answer:
@@ -138,7 +146,12 @@ def token_share(call: Call, token_id: str, body: wire.TokenShare) -> Answer:
         digest=body.digest.removeprefix(DIGEST_SCHEME),
         pepper_number=held_pepper(body.pepper),
     )
-    share_token(workspace=workspace_of(call), identity=identity, configuration=configuration, by=_actor(call))
+    replaced = None if body.replaces is UNSET else _tokens(call).filter(public_id=body.replaces).first()
+    if replaced is not None:
+        check_not_beyond(call.token, Configuration.of(replaced))
+    share_token(
+        workspace=workspace_of(call), identity=identity, configuration=configuration, replaces=replaced, by=_actor(call)
+    )
     token = _token(call, token_id)
     return said(_data(token, call), "Token Shared Successfully", version=token.version)
 
@@ -146,8 +159,16 @@ def token_share(call: Call, token_id: str, body: wire.TokenShare) -> Answer:
 def token_rotate(call: Call, token_id: str, body: wire.TokenRotate) -> Answer:
     _check_lasting(call)
     token = _token(call, token_id)
-    check_not_beyond(call.token, Configuration.of(token))
-    issued = rotate_token(token=token, overlap=timedelta(seconds=body.overlap_seconds), by=_actor(call))
+    before = Configuration.of(token)
+    check_not_beyond(call.token, before)
+    if body.expires_at is UNSET:
+        expires_at = no_later_than_own(call.token, end_as_long_again(token, at=call.now))
+    else:
+        expires_at = body.expires_at.astimezone(UTC) if body.expires_at else None
+        check_not_beyond(call.token, replace(before, expires_at=expires_at))
+    issued = rotate_token(
+        token=token, overlap=timedelta(seconds=body.overlap_seconds), expires_at=expires_at, by=_actor(call)
+    )
     return _secret_answer(call, issued.token, issued.secret.value, "Token Rotated Successfully")
 
 
@@ -213,7 +234,10 @@ ENDPOINTS = (
     Endpoint(
         "POST", "token/<slug:token_id>:rotate", "token_write", token_rotate, "Replace a token's secret",
         body=wire.TokenRotate, data=wire.TokenSecretData,
-        refusals=(TokenNotFound, TokenIsRevoked, TokenAlreadyRotated, *_BEYOND, TokenIsTemporary),
+        refusals=(
+            TokenNotFound, TokenIsRevoked, TokenAlreadyRotated, NewTokenEndedAlready, ExpirationBeforeActivation,
+            MomentOutOfRange, *_BEYOND, TokenIsTemporary,
+        ),
     ),
     Endpoint(
         "POST", "token/<slug:token_id>:revoke", "token_write", token_revoke, "Stop a token for good",

@@ -210,18 +210,25 @@ class TokenIssue(TokenSettings, forbid_unknown_fields=True, kw_only=True):
 class TokenShare(TokenIssue, forbid_unknown_fields=True, kw_only=True):
     """`digest` is the HMAC-SHA-256 of the whole secret, `pepper` the fingerprint of the pepper it was made with.
 
-    What is left out is as with a token that is issued, whether the token is known here or not.
+    What is left out is as with a token that is issued, whether the token is known here or not. `replaces` is the id
+    of the token that was rotated into this one: here too nobody is told any more that it ends.
     """
 
     digest: TokenDigest
     pepper: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")]
     last_four: Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{4}$(?!\n)")]
+    replaces: Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{12}$(?!\n)")] | UnsetType = UNSET
 
 
-class TokenRotate(msgspec.Struct, forbid_unknown_fields=True):
-    """`overlap_seconds` is how long the old secret still works: at once, an hour, a day or a week."""
+class TokenRotate(_Moments, forbid_unknown_fields=True, kw_only=True):
+    """`overlap_seconds` is how long the old secret still works: at once, an hour, a day or a week.
+
+    Left out, `expires_at` lets the new token live as long again as the old one was given, but no longer than yours;
+    null is no end.
+    """
 
     overlap_seconds: Literal[0, 3600, 86400, 604800] = 0
+    expires_at: MomentGiven | None | UnsetType = UNSET
 
 
 class Page(_Moments, forbid_unknown_fields=True):

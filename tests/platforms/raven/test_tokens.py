@@ -499,6 +499,47 @@ def test_a_rotated_token_works_on_while_they_overlap(
     assert refused(after)[1] == "token_expired"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, NOW + timedelta(days=10)),
+        ({"expires_at": None}, None),
+        ({"expires_at": "2031-05-01T09:30:00+07:00"}, datetime(2031, 5, 1, 2, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_rotated_token_lives_as_long_again_or_as_it_is_told(
+    call: Api, other: IssuedToken, clock: time_machine.Traveller, given: dict[str, Any], expected: datetime | None
+) -> None:
+    lived = {"expires_at": NOW + timedelta(days=4), "expiration_set_at": NOW - timedelta(days=6)}
+    Token.objects.filter(pk=other.token.pk).update(**lived)
+
+    call(f"token/{other.token.public_id}:rotate", given)
+
+    assert Token.objects.get(replaces=other.token).expires_at == expected
+
+
+def test_a_token_that_ends_gives_no_rotated_one_a_longer_life(
+    call: Api, other: IssuedToken, token: Token, clock: time_machine.Traveller
+) -> None:
+    path, own_end = f"token/{other.token.public_id}:rotate", NOW + timedelta(days=5)
+    Token.objects.filter(pk=token.pk).update(expires_at=own_end)
+    lived = {"expires_at": NOW + timedelta(days=4), "expiration_set_at": NOW - timedelta(days=6)}
+    Token.objects.filter(pk=other.token.pk).update(**lived)
+
+    beyond = [call(path, {"expires_at": end}) for end in (None, "2031-05-01T00:00:00Z")]
+    left_out = call(path, {})
+
+    assert [refused(answer)[:2] for answer in beyond] == [(403, "expiration_beyond_own")] * 2
+    assert left_out.status_code == 200
+    assert Token.objects.get(replaces=other.token).expires_at == own_end
+
+
+def test_a_rotated_token_that_would_have_ended_already_is_refused(call: Api, other: IssuedToken) -> None:
+    answer = call(f"token/{other.token.public_id}:rotate", {"expires_at": "2001-05-01T00:00:00Z"})
+
+    assert refused(answer) == (400, "new_token_ended_already", "expires_at")
+
+
 def test_a_token_is_rotated_once_and_not_after_its_end(call: Api, other: IssuedToken) -> None:
     path = f"token/{other.token.public_id}:rotate"
     call(path, {"overlap_seconds": 3600})

@@ -16,6 +16,7 @@ import requests
 from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User, Workspace
 from delivery.models import Attempt, Delivery
@@ -67,6 +68,13 @@ class Gateway:
             headers={"Authorization": f"Bearer {secret}"},
         )  # fmt: skip
         return answer.status_code, answer.json().get("code", "")
+
+    def header_of_end(self, secret: Secret) -> str | None:
+        headers = {"Authorization": f"Bearer {secret.value}"}
+        return requests.get(f"{self.url}/token:self", headers=headers, timeout=30).headers.get("Raven-Token-Expires")
+
+    def rotate(self, secret: Secret) -> tuple[int, str]:
+        return self.call(f"token/{secret.public_id}:rotate", self.jakarta, {})
 
     def send(self, secret: str) -> tuple[int, str]:
         to = {"name": "Rina", "contact": [{"type": "whatsapp", "name": "Main", "key": "+6281200000101"}]}
@@ -210,6 +218,22 @@ def test_rotated_token_works_there_beside_the_old_one_until_that_ends(
 
     assert [gateway.send(secret.value)[0] for secret in (old, new)] == [200, 200]
     assert gateway.token(old.public_id)["expires_at"] is not None
+
+
+def test_nobody_is_told_there_that_a_rotated_token_ends(
+    gateway: Gateway, connection: Connection, workspace: Workspace
+) -> None:
+    old = issue(workspace, expires_at=timezone.now() + timedelta(days=5))
+    carried()
+    told_before = gateway.header_of_end(old)
+
+    new = rotate_token(token=token_of(old), overlap=timedelta(days=7), expires_at=None, by=COMMAND_LINE).secret
+    carried()
+
+    assert told_before is not None
+    assert [gateway.send(secret.value)[0] for secret in (old, new)] == [200, 200]
+    assert gateway.header_of_end(old) is None
+    assert gateway.rotate(old) == (409, "token_already_rotated")
 
 
 def test_token_rotated_without_overlap_is_revoked_there(

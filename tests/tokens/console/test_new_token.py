@@ -3,6 +3,8 @@
 import re
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -16,6 +18,7 @@ from tokens.models import Token, TokenEvent
 from tokens.services import IssuedToken
 
 Url = Callable[..., str]
+WIB = ZoneInfo("Asia/Jakarta")
 
 
 def nonce_of(client: Client, address: str) -> str:
@@ -171,6 +174,47 @@ def test_rotated_token_that_may_send_is_not_told_to_be_permitted_first(
     assert "are switched on, under Permissions" not in rotated
     assert "in place of the old one" not in fresh
     assert "are switched on, under Permissions" in fresh
+
+
+def test_rotation_proposes_that_the_new_token_lives_as_long_again(
+    admin_client: Client, url: Url, token: Token, now: datetime
+) -> None:
+    ends_at = now + timedelta(days=10)
+    Token.objects.filter(pk=token.pk).update(expires_at=ends_at, expiration_set_at=now - timedelta(days=80))
+
+    page = admin_client.get(url("rotate", token))
+
+    proposed = page.context["form"]["expires_at"].value()
+    assert datetime.fromisoformat(proposed) == (now + timedelta(days=90)).astimezone(WIB).replace(tzinfo=None)
+    assert "lives as long again" in page.text
+
+
+def test_rotation_gives_the_new_token_the_expiration_that_was_typed(
+    admin_client: Client, url: Url, token: Token
+) -> None:
+    data = {
+        "overlap": "0", "nonce": nonce_of(admin_client, url("rotate", token)),
+        "zone": "Asia/Jakarta", "expires_at": "2031-05-01T09:30:00",
+    }  # fmt: skip
+
+    admin_client.post(url("rotate", token), data)
+
+    assert Token.objects.exclude(pk=token.pk).get().expires_at == datetime(2031, 5, 1, 2, 30, tzinfo=UTC)
+
+
+def test_rotation_to_an_end_that_has_passed_is_refused_at_its_field(
+    admin_client: Client, url: Url, token: Token
+) -> None:
+    data = {
+        "overlap": "0", "nonce": nonce_of(admin_client, url("rotate", token)), "expires_at": "2001-05-01T09:30:00",
+    }  # fmt: skip
+
+    page = admin_client.post(url("rotate", token), data)
+
+    assert page.context["form"].errors == {
+        "expires_at": ["The new token would have ended already. Choose a later expiration, or none."]
+    }
+    assert Token.objects.count() == 1
 
 
 def test_rotation_without_overlap_ends_the_old_secret(admin_client: Client, url: Url, token: Token) -> None:
