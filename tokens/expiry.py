@@ -76,32 +76,29 @@ def _tell(pk: int, days: int, *, at: datetime) -> bool:
     )
     if token is None or token.expires_at is None:
         return False
-    _notice, is_new = ExpiryNotice.objects.get_or_create(
+    notice, is_new = ExpiryNotice.objects.get_or_create(
         token=token, expires_at=token.expires_at, days=days, defaults={"told_at": at}
     )
     if is_new:
         with speaking_to_readers_of(token):
             subject, paragraphs = expiry_mail(token, at=at)
             mail_about(token, EXPIRING, subject=subject, paragraphs=paragraphs, at=at)
-        _announce(token, days, at=at)
+        if token.callbacks.filter(event=CallbackEvent.TOKEN_EXPIRING).exists():
+            outbox.announce([end_of(token, notice)], to=outbox.EVENTS)
     return is_new
 
 
-def _announce(token: Token, days: int, *, at: datetime) -> None:
-    """To the token's callback, if it has one for this."""
-    assert token.expires_at is not None  # noqa: S101 - one that ends
-    if not token.callbacks.filter(event=CallbackEvent.TOKEN_EXPIRING).exists():
-        return
-    news = Occurrence(
+def end_of(token: Token, notice: ExpiryNotice) -> Occurrence:
+    """What `notice` told, as a callback hears of it; a callback that missed it gets the same later."""
+    return Occurrence(
         workspace_id=token.workspace_id,
         kind="token.expiring",
         subject_id=token.pk,
-        at=at,
+        at=notice.told_at,
         data={
             "token": token.masked,
             "name": token.name,
-            "expires_at": token.expires_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "days_left": days,
+            "expires_at": notice.expires_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "days_left": notice.days,
         },
     )
-    outbox.announce([news], to=outbox.EVENTS)

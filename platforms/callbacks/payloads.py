@@ -15,7 +15,8 @@ from delivery.carriers import DeliveryDraft, Occurrence
 from delivery.models import Event
 from messaging.models import Message, Recipient, Topic
 from personas.models import Persona
-from tokens.models import CallbackEvent
+from tokens.expiry import end_of
+from tokens.models import CallbackEvent, ExpiryNotice
 
 _IDS = UUID("6f0d3c1e-3f0b-4c55-9e0f-6d1f2a8c7b11")
 """The namespace of message ids."""
@@ -76,6 +77,14 @@ def happening_of_recorded(recorded: Event) -> Happening | None:
     subject = {"conversation": "topic", "message": "message", "persona": "persona"}[recorded.kind.partition(".")[0]]
     fields = recorded.data.get("fields", [])
     return _happening(event, recorded.kind, recorded.data[subject], recorded.happened_at, fields, recorded.data)
+
+
+def happening_of_notice(notice: ExpiryNotice) -> Happening:
+    """The same of a notice that a token ends, which was told before."""
+    occurrence = end_of(notice.token, notice)
+    return _happening(
+        CallbackEvent.TOKEN_EXPIRING, occurrence.kind, occurrence.subject_id, occurrence.at, [], occurrence.data
+    )
 
 
 def body_of(event: str, payload: Mapping[str, Any]) -> bytes | None:

@@ -15,14 +15,20 @@ from delivery.carriers import Occurrence
 from delivery.interventions import Action, remove_destination, retry_many
 from delivery.models import Delivery, Destination, Event, Intervention
 from delivery.states import State
-from platforms.callbacks.payloads import happening_of_recorded, kinds_of, sample_of
+from platforms.callbacks.payloads import (
+    Happening,
+    happening_of_notice,
+    happening_of_recorded,
+    kinds_of,
+    sample_of,
+)
 from platforms.callbacks.schedule import DEADLINE_S
 from platforms.callbacks.signing import ensure_secret, secrets_of, signed_request
 from platforms.transport import Exchange, check_address, exchange
 from raven_admin.errors import RavenError
 from raven_admin.masking import mask_hidden_tokens
 from tokens.configuration import FieldChange
-from tokens.models import Callback, CallbackEvent, Token
+from tokens.models import Callback, CallbackEvent, ExpiryNotice, Token
 from tokens.services import Actor, TokenIsRevoked, record_configuration
 
 MAX_URL = 500
@@ -163,9 +169,25 @@ def enable_and_recover(*, callback: Callback, by: Actor, at: datetime) -> Interv
 def recover_missed(*, callback: Callback, since: datetime, by: Actor, at: datetime) -> int:
     """What happened since then and was never put into the outbox for this callback is; returns how much.
 
-    So it is with what happened before there was a callback, or while its token did not work. Tokens that end are not
-    among it: only what is recorded can be looked up. Raises TooManyMissed.
+    So it is with what happened before there was a callback, or while its token did not work. Raises TooManyMissed.
     """
+    found = _happened(callback, since=since)
+    posted = Delivery.objects.filter(destination=callback.destination_id).order_by("-id")
+    known = set(posted.values_list("payload__id", flat=True)[:LOOKED_THROUGH])
+    drafts = []
+    for kind, happening in found:
+        if happening.payload["id"] not in known:
+            cause = Occurrence(callback.workspace_id, kind, 0, at, actor_label=by.label)
+            drafts.append(happening.draft(because_of=cause))
+    outbox.post(callback.destination, drafts)
+    return len(drafts)
+
+
+def _happened(callback: Callback, *, since: datetime) -> list[tuple[str, Happening]]:
+    """What a callback hears of and happened since then, in order, each with its kind. Raises TooManyMissed."""
+    if callback.event == CallbackEvent.TOKEN_EXPIRING:
+        notices = ExpiryNotice.objects.filter(token=callback.token_id, told_at__gte=since).select_related("token")
+        return [("token.expiring", happening_of_notice(notice)) for notice in notices.order_by("pk")]
     edge = (Event.objects.aggregate(newest=Max("pk"))["newest"] or 0) - LOOKED_THROUGH
     recorded = Event.objects.filter(
         pk__gt=edge, workspace=callback.workspace_id, kind__in=kinds_of(CallbackEvent(callback.event)),
@@ -174,16 +196,8 @@ def recover_missed(*, callback: Callback, since: datetime, by: Actor, at: dateti
     found = list(recorded.order_by("pk")[: RECOVERED_AT_MOST + 1])
     if len(found) > RECOVERED_AT_MOST:
         raise TooManyMissed
-    posted = Delivery.objects.filter(destination=callback.destination_id).order_by("-id")
-    known = set(posted.values_list("payload__id", flat=True)[:LOOKED_THROUGH])
-    drafts = []
-    for event in found:
-        happening = happening_of_recorded(event)
-        if happening is not None and happening.payload["id"] not in known:
-            cause = Occurrence(callback.workspace_id, event.kind, 0, at, actor_label=by.label)
-            drafts.append(happening.draft(because_of=cause))
-    outbox.post(callback.destination, drafts)
-    return len(drafts)
+    told = [(event.kind, happening_of_recorded(event)) for event in found]
+    return [(kind, happening) for kind, happening in told if happening is not None]
 
 
 def retry_failed(*, callback: Callback, since: datetime, by: Actor, at: datetime) -> Intervention:

@@ -16,7 +16,7 @@ from accounts.models import Membership, User, Workspace
 from delivery.claims import claim, take_over_expired
 from delivery.models import Delivery, Destination
 from delivery.sender import Sender
-from platforms.callbacks.services import save_callbacks
+from platforms.callbacks.services import recover_missed, save_callbacks
 from tokens.configuration import Configuration, NoticeAddressInvalid
 from tokens.expiry import tell_due
 from tokens.models import ExpiryNotice, Token, TokenEvent
@@ -76,6 +76,23 @@ def test_end_is_told_30_7_and_1_days_before_and_at_the_end_once_each(
 
     assert told() == called_back() == ALL_MOMENTS
     assert [each.payload["to"] for each in mails()] == ["ayu@example.org", "team@example.org"] * 4
+
+
+def test_notices_from_before_there_was_a_callback_are_recovered_once(
+    ending: Token, clock: time_machine.Traveller, now: datetime
+) -> None:
+    save_callbacks(token=ending, urls={"token.expiring": ""}, by=COMMAND_LINE, at=now)
+    pass_days(clock, now, 10, 33)
+    save_callbacks(token=ending, urls={"token.expiring": "https://example.org/new"}, by=COMMAND_LINE, at=timezone.now())
+    pass_days(clock, now, 39)
+
+    counts = [
+        recover_missed(callback=ending.callbacks.get(), since=since, by=COMMAND_LINE, at=timezone.now())
+        for since in (now + timedelta(days=32), now, now)
+    ]
+
+    assert counts == [1, 1, 0]
+    assert called_back() == [1, 7, 30]
 
 
 def test_worker_that_was_away_for_long_tells_the_nearest_moment_only(
