@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 
 from accounts.language import retold
+from platforms.email.client import Email, is_smtp
 from platforms.models import Connection
 
 EXPIRES_SOON = timedelta(days=30)
@@ -36,6 +37,8 @@ def health_of(connection: Connection, *, at: datetime) -> Health:
         return Health("warn", _("Last call failed"), retold(destination.last_problem))
     if ends_at is not None and ends_at <= at + EXPIRES_SOON:
         return Health("warn", _("Credential ends soon"))
+    if connection.platform == Email.key and not is_smtp():
+        return Health("info", _("Writes files"), _("No mail leaves this server: EMAIL_URL writes each to a file."))
     if connection.test_problem and (
         destination.last_delivered_at is None
         or (connection.tested_at is not None and connection.tested_at > destination.last_delivered_at)

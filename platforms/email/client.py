@@ -53,7 +53,7 @@ class Email(Platform):
         """Signs in to the mail server, and sends nothing."""
         problem, trouble = "", None
         try:
-            if _is_smtp():
+            if is_smtp():
                 connection = get_connection(timeout=20)
                 connection.open()
                 connection.close()
@@ -62,7 +62,7 @@ class Email(Platform):
             problem = trouble.reason
         status = None if trouble else 250
         done = Exchange("MAIL", server(), {}, "", status, {}, "", 0.0, problem=problem)
-        advice = [] if _is_smtp() else [_("No mail leaves: EMAIL_URL writes each to a file in that folder.")]
+        advice = [] if is_smtp() else [_("No mail leaves: EMAIL_URL writes each to a file in that folder.")]
         return [done], trouble, advice
 
 
@@ -71,7 +71,7 @@ def hand_in(mail: EmailMessage, parcel: Parcel) -> Outcome:
     mail_id = f"<{parcel.idempotency_key}@{parseaddr(mail.from_email)[1].rpartition('@')[2]}>"
     # The same in each attempt, so that mail servers and people know a repetition.
     mail.extra_headers |= {"Message-ID": mail_id, "Auto-Submitted": "auto-generated"}
-    mail.connection = get_connection(timeout=20) if _is_smtp() else get_connection()
+    mail.connection = get_connection(timeout=20) if is_smtp() else get_connection()
     shown = {"From": mail.from_email, "To": mail.to[0], "Subject": str(mail.subject), "Message-ID": mail_id}
     trouble: Outcome | None = None
     try:
@@ -85,7 +85,7 @@ def hand_in(mail: EmailMessage, parcel: Parcel) -> Outcome:
 
 def server() -> str:
     """Where mail goes, as it is shown."""
-    if _is_smtp():
+    if is_smtp():
         return f"smtp://{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     folder = getattr(settings, "EMAIL_FILE_PATH", None)
     return f"file://{folder}" if folder else settings.EMAIL_BACKEND.split(".")[-2]
@@ -113,5 +113,6 @@ def _by_code(code: int, said: bytes | str) -> Refused | Temporary:
     return Temporary(f"smtp_{code}", sentence) if 400 <= code < 500 else Refused(f"smtp_{code}", sentence)
 
 
-def _is_smtp() -> bool:
+def is_smtp() -> bool:
+    """Whether mail leaves; else each becomes a file in a folder."""
     return bool(settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"))

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import User, Workspace
 from delivery.carriers import Delivered, Refused, Temporary, Unknown
 from personas.matching import ContactDraft
 from platforms.connections import ConnectionDraft, SettingInvalid, add_connection, try_connection
 from platforms.email.client import meaning
+from platforms.health import health_of
 from platforms.models import Connection
 from tests.platforms.connecting import carry, send_to
 
@@ -50,6 +52,15 @@ def test_whatsapp_is_not_reached_by_mail(connection: Connection, folder: Path, s
 def test_connection_without_a_sender_is_refused(workspace: Workspace) -> None:
     with pytest.raises(SettingInvalid, match="“From” is missing"):
         add_connection(workspace=workspace, draft=ConnectionDraft("email", "Mail", carries=frozenset({"messages"})))
+
+
+def test_connection_whose_mails_become_files_is_not_said_to_fail(connection: Connection, folder: Path) -> None:
+    try_connection(connection=connection)
+
+    connection.refresh_from_db()
+    health = health_of(connection, at=timezone.now())
+    assert connection.test_problem == ""
+    assert (health.level, health.label) == ("info", "Writes files")
 
 
 def test_test_says_that_mails_become_files(connection: Connection, folder: Path) -> None:
