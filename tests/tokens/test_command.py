@@ -74,7 +74,7 @@ def test_issue_sets_every_option(workspace: Workspace, support_user: User) -> No
     token = issue(
         "--activates", "2027-01-01T00:00:00+07:00", "--expires", "2027-01-31T00:00:00+07:00",
         "--anchor", "Order updates", "--alias", "BUDI", "--network", "203.0.113.7", "--network", "2001:db8::/32",
-        "--rate", "30",
+        "--rate", "30", "--caretaker", "budi", "--notice-address", "team@example.org",
     )  # fmt: skip
 
     assert Configuration.of(token) == Configuration(
@@ -85,6 +85,8 @@ def test_issue_sets_every_option(workspace: Workspace, support_user: User) -> No
         user_alias=support_user,
         source_networks=("203.0.113.7/32", "2001:db8::/32"),
         requests_per_minute=30,
+        caretaker=support_user,
+        notice_address="team@example.org",
     )
 
 
@@ -103,6 +105,17 @@ def test_expiration_may_be_a_moment_or_a_duration(
     workspace: Workspace, now: datetime, text: str, expires_at: datetime
 ) -> None:
     assert issue("--expires", text).expires_at == expires_at
+
+
+def test_issue_refuses_a_caretaker_from_elsewhere_and_what_is_no_address(workspace: Workspace) -> None:
+    User.objects.create_user("stranger")
+
+    stranger = refusal("issue", "--workspace", "demo", "--name", "ci", "--caretaker", "stranger")
+    nonsense = refusal("issue", "--workspace", "demo", "--name", "ci", "--notice-address", "team")
+
+    assert stranger.startswith("“stranger” is not a member of this workspace.")
+    assert nonsense.startswith("“team” is not an e-mail address.")
+    assert not Token.objects.exists()
 
 
 def test_an_unknown_workspace_is_refused_with_the_known_ones(workspace: Workspace, other_workspace: Workspace) -> None:

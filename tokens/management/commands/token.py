@@ -43,6 +43,8 @@ class Command(BaseCommand):
         )
         issue.add_argument("--anchor", metavar="TOPIC", help="A topic of type mass, by its name.")
         issue.add_argument("--alias", metavar="USERNAME", help="The user recorded when a call names none.")
+        issue.add_argument("--caretaker", metavar="USERNAME", help="Who is asked about it, and told when it ends.")
+        issue.add_argument("--notice-address", default="", metavar="ADDRESS", help="Is told by mail as well.")
         issue.add_argument("--network", action="append", default=[], metavar="CIDR", help="May be given several times.")
         issue.add_argument("--rate", type=int, metavar="N", help="Requests per minute.")
 
@@ -73,6 +75,8 @@ class Command(BaseCommand):
             user_alias=_user(options["alias"]),
             source_networks=tuple(options["network"]),
             requests_per_minute=options["rate"],
+            caretaker=_user(options["caretaker"]),
+            notice_address=options["notice_address"],
             abilities=_abilities(options["abilities"]),
         )
         issued = issue_token(workspace=workspace, configuration=configuration, by=COMMAND_LINE)
