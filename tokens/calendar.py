@@ -33,17 +33,18 @@ _READING_NOTED_EVERY = timedelta(hours=1)
 class Calendar:
     workspace: Workspace
     content: bytes
-
-    @property
-    def etag(self) -> str:
-        return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
+    etag: str
+    changed_at: datetime
+    """When it was first read as it is now."""
 
 
 def open_feed(*, user: User, workspace: Workspace, at: datetime) -> str:
     """The person's calendar program may read at this address from now on, at no earlier one; it is shown this once."""
     secret = secrets.token_urlsafe(32)
     CalendarFeed.objects.update_or_create(
-        user=user, workspace=workspace, defaults={"digest": _digest(secret), "made_at": at, "last_read_at": None}
+        user=user,
+        workspace=workspace,
+        defaults={"digest": _digest(secret), "made_at": at, "last_read_at": None, "content_tag": ""},
     )
     return f"{settings.BASE_URL}{reverse('calendar', args=[secret])}"
 
@@ -58,10 +59,15 @@ def read_feed(*, secret: str, at: datetime) -> Calendar | None:
     feed = CalendarFeed.objects.filter(digest=_digest(secret)).select_related("user", "workspace").first()
     if feed is None or not may(feed.user, Action.READ, feed.workspace):
         return None
-    if feed.last_read_at is None or at - feed.last_read_at >= _READING_NOTED_EVERY:
-        CalendarFeed.objects.filter(pk=feed.pk).update(last_read_at=at)
     with translation.override(reader_language(feed.user)):
-        return Calendar(feed.workspace, calendar_of(feed.workspace, at=at))
+        content = calendar_of(feed.workspace, at=at)
+    etag, changed_at = f'"{hashlib.sha256(content).hexdigest()[:32]}"', feed.content_changed_at
+    if changed_at is None or feed.content_tag != etag:
+        changed_at = at
+        CalendarFeed.objects.filter(pk=feed.pk).update(content_tag=etag, content_changed_at=at, last_read_at=at)
+    elif feed.last_read_at is None or at - feed.last_read_at >= _READING_NOTED_EVERY:
+        CalendarFeed.objects.filter(pk=feed.pk).update(last_read_at=at)
+    return Calendar(feed.workspace, content, etag, changed_at)
 
 
 def calendar_of(workspace: Workspace, *, at: datetime) -> bytes:

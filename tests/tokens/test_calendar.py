@@ -10,6 +10,7 @@ import time_machine
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import http_date
 
 from accounts.models import Membership, User, Workspace
 from tokens.calendar import EVENTS_AT_MOST, calendar_of, close_feed, open_feed
@@ -112,6 +113,19 @@ def test_unchanged_calendar_is_not_sent_again(ending: Token, address: str, now: 
 
     assert (again.status_code, again.content) == (304, b"")
     assert changed.status_code == 200
+
+
+def test_calendar_says_since_when_it_is_as_it_is(ending: Token, address: str, now: datetime) -> None:
+    with time_machine.travel(now, tick=False):
+        first = Client().get(address)["Last-Modified"]
+    with time_machine.travel(now + timedelta(hours=2), tick=False):
+        same = Client().get(address, headers={"If-Modified-Since": first})
+        Token.objects.filter(pk=ending.pk).update(name="Renamed", version=2)
+        changed = Client().get(address, headers={"If-Modified-Since": first})
+
+    assert first == http_date(now.timestamp())
+    assert (same.status_code, same["Last-Modified"]) == (304, first)
+    assert (changed.status_code, changed["Last-Modified"]) == (200, http_date(now.timestamp() + 7200))
 
 
 def test_address_is_stored_as_a_digest_and_no_guess_finds_it(address: str) -> None:

@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
+from django.utils.http import http_date
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -65,7 +66,10 @@ def feed(request: HttpRequest, secret: str) -> HttpResponse:
             "Cache-Control": "private, no-cache",
             "Content-Disposition": f'inline; filename="tokens-{calendar.workspace.slug}.ics"',
             "ETag": calendar.etag,
+            "Last-Modified": http_date(calendar.changed_at.timestamp()),
             "X-Robots-Tag": "noindex",
         },
     )
-    return cast(HttpResponse, get_conditional_response(request, etag=calendar.etag, response=response))
+    changed_at = int(calendar.changed_at.timestamp())
+    answer = get_conditional_response(request, etag=calendar.etag, last_modified=changed_at, response=response)
+    return cast(HttpResponse, answer)

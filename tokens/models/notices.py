@@ -47,6 +47,10 @@ class CalendarFeed(models.Model):
     made_at = models.DateTimeField(default=timezone.now)
     last_read_at = models.DateTimeField(null=True)
     """Exact to an hour."""
+    content_tag = models.CharField(max_length=34, blank=True, db_default="")
+    """The ETag of what was read last."""
+    content_changed_at = models.DateTimeField(null=True)
+    """When it was first read so."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "workspace"], name="calendarfeed_unique")]
