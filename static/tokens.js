@@ -27,6 +27,18 @@ for (const form of document.querySelectorAll("form[data-unsaved]")) {
   addEventListener("beforeunload", (event) => { if (!isSending && state() !== before) event.preventDefault(); });
 }
 
+// ---------------------------------------------------------------- Ctrl + Enter saves, wherever one is on the page
+const configured = document.querySelector("form[data-save-keys]");
+if (configured) {
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    const inOther = event.target.closest("form, dialog");
+    if (inOther && inOther !== configured) return;
+    event.preventDefault();
+    configured.requestSubmit(configured.querySelector(".form-actions .btn--primary"));
+  });
+}
+
 // ---------------------------------------------------------------- moments: the UTC value of what is typed
 function utcOf(text, zone) {
   const asIfUtc = Date.parse(`${text}Z`);

@@ -175,3 +175,20 @@ def test_no_page_is_wider_than_the_screen(
             wide[part] = measured
 
     assert wide == {}
+
+
+def test_configuration_is_saved_with_ctrl_and_enter_from_wherever_one_is(
+    page: Page, signed_in: str, complaints: list[str], token: Token
+) -> None:
+    page.goto(f"{signed_in}/tokens/token/{token.pk}/change/")
+    page.get_by_label("Name", exact=True).fill("Till")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+    page.goto(f"{signed_in}/tokens/token/{token.pk}/permissions/")
+    page.locator("input[name=abilities][value=stats_read]").focus()
+    page.keyboard.press("Space")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+
+    changed = Token.objects.get(pk=token.pk)
+    assert (changed.name, "stats_read" in changed.ability_keys) == ("Till", True)
