@@ -18,7 +18,6 @@ from tokens.configuration import (
     FieldChange,
     MomentOutOfRange,
     NetworkInvalid,
-    NewTokenEndedAlready,
     PersonNotInWorkspace,
     RateOutOfRange,
     TokenNameInvalid,
@@ -29,6 +28,7 @@ from tokens.secrets import new_secret
 from tokens.services import (
     COMMAND_LINE,
     Actor,
+    NewTokenEndedAlready,
     TokenAlreadyRotated,
     TokenChangedMeanwhile,
     TokenIsRevoked,
