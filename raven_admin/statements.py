@@ -107,7 +107,7 @@ class Statement:
         database.ensure_connection()
         if database.queries_logged:
             return _open(database)
-        kept: dict[Statement, CursorWrapper] = database.__dict__.setdefault("cursors_of_statements", {})
+        kept = _cursors_of(database)
         cursor = kept.get(self)
         if cursor is None or cursor.cursor.connection is not database.connection:
             cursor = kept[self] = _open(database)
@@ -202,6 +202,22 @@ def _all_at_once(statements: tuple[Statement, ...]) -> Statement:
         text = _NAMED.sub(rf"%(\1_{number})s", statement._text_for[ServerBindingCursor])
         parts.append(f"part_{number} AS ({text})")
     return Statement(f"WITH {', '.join(parts)} SELECT 1")
+
+
+def _cursors_of(database: Any) -> dict[Statement, CursorWrapper]:
+    """The cursors that are kept of a connection, for as long as it is open."""
+    kept: dict[Statement, CursorWrapper] | None = database.__dict__.get("cursors_of_statements")
+    if kept is None:
+        kept = database.cursors_of_statements = {}
+        close = database._close
+
+        # SQLite keeps a connection that is closed, with its transaction and its lock, while a cursor of it is left.
+        def close_without_cursors() -> None:
+            kept.clear()
+            close()
+
+        database._close = close_without_cursors
+    return kept
 
 
 def _open(database: Any) -> CursorWrapper:

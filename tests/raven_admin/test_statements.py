@@ -1,6 +1,7 @@
 """The statements that are written out fit the models, and say the same on both databases."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -19,6 +20,7 @@ from tokens.models import IdempotencyKey, RateBucket, RequestLogEntry
 from tokens.refusals import ProInactive
 
 pytestmark = pytest.mark.django_db
+ONE = Statement("SELECT 1")
 
 
 @pytest.mark.parametrize(
@@ -200,3 +202,18 @@ def test_a_first_statement_is_sent_again_when_the_connection_was_cut(workspace: 
 
     assert found == (workspace.name,)
     assert connection.connection.info.backend_pid != pid
+
+
+@pytest.mark.django_db(transaction=True)
+def test_connection_that_is_closed_within_a_transaction_leaves_no_lock() -> None:
+    def close_within() -> None:
+        with transaction.atomic():
+            Workspace.objects.create(name="Undone", slug="undone")
+            ONE.run()
+            connection.close()
+
+    with ThreadPoolExecutor(1) as elsewhere:  # whose connection is still known while the next statement writes
+        elsewhere.submit(close_within).result()
+        Workspace.objects.create(name="Stored", slug="stored")
+
+    assert [workspace.slug for workspace in Workspace.objects.all()] == ["stored"]
