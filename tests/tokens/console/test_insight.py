@@ -50,7 +50,7 @@ def test_chart_by_ability_names_the_five_busiest_and_adds_up_the_others(now: dat
 
 
 @pytest.mark.parametrize(
-    ("highest", "top"), [(0, 2), (1, 2), (3, 4), (9, 10), (11, 20), (21, 30), (101, 200), (999, 1000)]
+    ("highest", "top"), [(1, 2), (3, 4), (9, 10), (11, 20), (21, 30), (101, 200), (999, 1000)]
 )
 def test_highest_line_is_round_and_so_is_its_half(now: datetime, highest: int, top: int) -> None:
     assert chart_of([day(21, calls=highest)], Asked(7, "answer")).top == top
@@ -67,6 +67,20 @@ def test_usage_shows_the_same_numbers_as_chart_and_as_table(
     assert page.count('class="series-answer-0"') == page.count('class="series-answer-1"') == 1
     assert re.findall(r'<td class="number">(\d+)</td>', page)[:4] == ["1", "1", "0", "2"]
     assert 'style="' not in page
+
+
+def test_chart_without_calls_says_so_instead_of_drawing_an_axis(
+    admin_client: Client, url: Url, token: Token, call: Log
+) -> None:
+    call(received_at=datetime.now(UTC) - timedelta(days=10))
+
+    month, week = (admin_client.get(url("usage", token), {"days": days}).text for days in ("30", "7"))
+    nobodys = admin_client.get(INSIGHT, {"days": "7"}).text
+
+    assert "plot__mark" in month
+    for page in (week, nobodys):
+        assert "No calls in the last 7 days" in page
+        assert "plot__mark" not in page
 
 
 def test_usage_costs_the_same_however_many_days_are_shown(
