@@ -1,5 +1,6 @@
 """What every list and page of the console has in common: scoped to the workspace, bounded, fast with a million rows."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, cast
@@ -28,6 +29,12 @@ PAGE_SIZES = (10, 25, 50, 100)
 DEFAULT_PAGE_SIZE = 25
 COUNTED_AT_MOST = 10_000
 _PAGE_SIZE_PARAM = "per_page"
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+def whole_number(text: str) -> int | None:
+    """The id, version or page that an address or a form names; None for what is none, and for one too long for any."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -50,7 +57,9 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return max(1, min(number, self.num_pages))
 
     def page(self, number: int | str) -> Any:
-        return super().page(self.nearest_page(int(number)))
+        """As an address names it; the first where it names none."""
+        asked = whole_number(number) or 1 if isinstance(number, str) else number
+        return super().page(self.nearest_page(asked))
 
 
 class ConsoleChangeList(ChangeList):
@@ -84,9 +93,9 @@ class WorkspaceChangeList(ConsoleChangeList):
 
 def page_size(request: HttpRequest) -> int:
     """The rows a page of lists: as asked for in the address, else as chosen last, else 25."""
-    asked = request.GET.get(_PAGE_SIZE_PARAM, "")
-    if asked.isascii() and asked.isdigit() and int(asked) in PAGE_SIZES:
-        request.session[_PAGE_SIZE_PARAM] = int(asked)
+    asked = whole_number(request.GET.get(_PAGE_SIZE_PARAM, ""))
+    if asked in PAGE_SIZES:
+        request.session[_PAGE_SIZE_PARAM] = asked
     size = request.session.get(_PAGE_SIZE_PARAM, DEFAULT_PAGE_SIZE)
     return size if size in PAGE_SIZES else DEFAULT_PAGE_SIZE
 

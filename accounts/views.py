@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.access import current_workspace, switch_workspace
+from accounts.console import whole_number
 from accounts.forms import ProfileForm
 from accounts.language import choose_language, is_spoken
 from accounts.models import User, Workspace
@@ -20,8 +21,8 @@ from accounts.models import User, Workspace
 @require_POST
 def switch(request: HttpRequest) -> HttpResponse:
     """Lists show the chosen workspace from now on; 404 for one that the person may not see."""
-    chosen = request.POST.get("workspace", "")
-    workspace = Workspace.objects.of(request.user).filter(pk=chosen).first() if _is_id(chosen) else None
+    chosen = whole_number(request.POST.get("workspace", "")) or 0
+    workspace = Workspace.objects.of(request.user).filter(pk=chosen).first()
     if workspace is None:
         raise Http404("no such workspace")
     switch_workspace(request, workspace)
@@ -54,7 +55,3 @@ def profile(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         choose_language(request, response, form.cleaned_data["language"])
         return response
     return TemplateResponse(request, "accounts/profile.html", {**context, "title": _("Your profile"), "form": form})
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18

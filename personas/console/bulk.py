@@ -16,7 +16,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may
-from accounts.console import WorkspaceModelAdmin
+from accounts.console import WorkspaceModelAdmin, whole_number
 from accounts.language import grouped
 from accounts.models import User, Workspace
 from accounts.roles import Action
@@ -192,7 +192,7 @@ def _allowed(request: HttpRequest) -> Workspace:
 
 def _chosen(query: QueryDict, workspace: Workspace) -> Chosen:
     """Raises FilterInvalid, and NobodyChosen for ticked rows of which none can be read: never somebody else instead."""
-    ids = tuple(int(pk) for pk in query.getlist("id")[:MAX_TICKED] if pk.isascii() and pk.isdigit() and len(pk) <= 18)
+    ids = tuple(filter(None, map(whole_number, query.getlist("id")[:MAX_TICKED])))
     if not ids and ("id" in query or "chosen" in query):
         raise NobodyChosen
     return Chosen(PersonaFilter.from_query(query, workspace), ids)

@@ -23,7 +23,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin
+from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, whole_number
 from accounts.models import Workspace
 from personas.console.person import cause_of
 from personas.console.words import ShownChange, Words
@@ -76,9 +76,9 @@ class PersonaHistory(WorkspaceModelAdmin):
         changes = persona.changes.all()
         if chosen in dict(choices):
             changes = changes.filter(field=chosen)
-        before = request.GET.get("before", "")
-        if before.isascii() and before.isdigit() and len(before) <= 18:
-            changes = changes.filter(pk__lt=int(before))
+        before = whole_number(request.GET.get("before", ""))
+        if before is not None:
+            changes = changes.filter(pk__lt=before)
         page = list(changes.order_by("-pk")[: CHANGES_A_PAGE + 1])
         shown = page[:CHANGES_A_PAGE]
         context = {
@@ -88,7 +88,7 @@ class PersonaHistory(WorkspaceModelAdmin):
             "persona": persona,
             "moments": _moments(shown, Present(persona)),
             "older_than": shown[-1].pk if len(page) > CHANGES_A_PAGE else None,
-            "is_newest": not before,
+            "is_newest": before is None,
             "fields": choices,
             "chosen": chosen if chosen in dict(choices) else "",
             "chosen_label": dict(choices).get(chosen, ""),
@@ -105,13 +105,12 @@ class PersonaHistory(WorkspaceModelAdmin):
             raise Http404(str(ChangeNotFound()))
         refusal: RavenError | None = None
         if request.method == "POST":
-            version = request.POST.get("version", "")
             try:
                 restore_value(
                     workspace=persona.workspace,
                     persona_id=persona.pk,
                     change_id=change.pk,
-                    version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else None,
+                    version=whole_number(request.POST.get("version", "")),
                     cause=cause_of(request),
                 )
             except RavenError as error:

@@ -19,7 +19,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.console import Text, WorkspaceModelAdmin
+from accounts.console import Text, WorkspaceModelAdmin, whole_number
 from accounts.language import grouped
 from accounts.roles import Action
 from personas.console.person import cause_of
@@ -91,7 +91,7 @@ class MergePages(WorkspaceModelAdmin):
             return redirect("admin:personas_persona_change", kept)
 
     def _part_of(self, request: HttpRequest, object_id: str) -> int | None:
-        if not (absorbed_id := _number(object_id)):
+        if not (absorbed_id := whole_number(object_id)):
             return None
         merges = Merge.objects.filter(absorbed_id=absorbed_id, undone_at=None, kept__in=self.get_queryset(request))
         return merges.order_by("-pk").values_list("kept_id", flat=True).first()
@@ -349,9 +349,5 @@ def _swapped(chosen: Mapping[str, str]) -> dict[str, str]:
 
 def _versions(data: Mapping[str, str]) -> tuple[int, int]:
     """Of the two as they were shown; what is no version fits none."""
-    kept, absorbed = (data.get(name, "") for name in ("kept_version", "absorbed_version"))
-    return (_number(kept), _number(absorbed))
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+    kept, absorbed = (whole_number(data.get(name, "")) or 0 for name in ("kept_version", "absorbed_version"))
+    return kept, absorbed

@@ -172,9 +172,7 @@ class OperationPages(WorkspaceModelAdmin):
         rows = operation.rows.filter(state__in=tab.states).order_by("number")
         if tab.actions not in (WORK, tuple(Action)):  # or the index by state serves alone
             rows = rows.filter(action__in=tab.actions)
-        pages = BoundedPaginator(rows, ROWS_A_PAGE)
-        number = request.GET.get("page", "")
-        page = pages.page(int(number) if number.isascii() and number.isdigit() else 1)
+        page = BoundedPaginator(rows, ROWS_A_PAGE).page(request.GET.get("page", ""))
         titles = {column.key: column.title for column in columns_of(operation.workspace)}
         for row in page.object_list:
             is_named = row.action == Action.CREATE  # beside it already

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext
 
 from accounts.access import may, viewer_zone
-from accounts.console import WorkspaceModelAdmin
+from accounts.console import WorkspaceModelAdmin, whole_number
 from accounts.language import grouped
 from accounts.roles import Action
 from personas.console.person import cause_of
@@ -49,12 +49,11 @@ class PersonaPrivacy(WorkspaceModelAdmin):
             raise PermissionDenied
         refusal = ""
         if request.method == "POST":
-            version = request.POST.get("version", "")
             try:
                 receipt = delete_persona(
                     workspace=persona.workspace,
                     persona_id=persona.pk,
-                    version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else None,
+                    version=whole_number(request.POST.get("version", "")),
                     cause=cause_of(request),
                 )
             except RavenError as error:

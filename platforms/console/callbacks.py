@@ -1,6 +1,8 @@
 """Callbacks in the console: a token's tab, and one callback with its log."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.console import ListButton, WorkspaceModelAdmin
+from accounts.console import ListButton, WorkspaceModelAdmin, whole_number
 from accounts.language import retold
 from accounts.roles import Action
 from delivery import interventions
@@ -241,51 +243,57 @@ class CallbackPages(WorkspaceModelAdmin):
 
     def switch_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         callback = self._callback(request, object_id, to_write=True)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if request.POST.get("on") == "1":
-            enable_and_recover(callback=callback, by=_actor(request), at=timezone.now())
-            messages.success(request, gettext("It is on. What waited leaves now, and what failed is tried again."))
-        else:
-            switch_off(callback=callback, because=Callback.Off.PERSON, at=timezone.now())
-            messages.success(request, gettext("It is off. What happens from now on is kept, and waits."))
-        return self._back(callback)
+
+        def switch(now: datetime) -> str:
+            if request.POST.get("on") == "1":
+                enable_and_recover(callback=callback, by=_actor(request), at=now)
+                return gettext("It is on. What waited leaves now, and what failed is tried again.")
+            switch_off(callback=callback, because=Callback.Off.PERSON, at=now)
+            return gettext("It is off. What happens from now on is kept, and waits.")
+
+        return self._do(request, callback, switch)
 
     def again_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         callback = self._callback(request, object_id, to_write=True)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        number = request.POST.get("delivery", "")
-        found = Delivery.objects.filter(destination=callback.destination_id)
-        delivery = found.filter(pk=int(number)).first() if number.isascii() and number.isdigit() else None
-        if delivery is None:
-            raise Http404("no such delivery")
-        act = {State.DELIVERED: interventions.resend, State.WAITING: interventions.send_now}.get(
-            State(delivery.state), interventions.retry
-        )
-        act(delivery=delivery, by=_actor(request).label, at=timezone.now())
-        messages.success(request, gettext("It is sent again now."))
-        return self._back(callback)
+
+        def send_again(now: datetime) -> str:
+            delivery = _delivery_of(callback, request.POST.get("delivery", ""))
+            act = {State.DELIVERED: interventions.resend, State.WAITING: interventions.send_now}.get(
+                State(delivery.state), interventions.retry
+            )
+            act(delivery=delivery, by=_actor(request).label, at=now)
+            return gettext("It is sent again now.")
+
+        return self._do(request, callback, send_again)
 
     def replay_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         callback = self._callback(request, object_id, to_write=True)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        form = ReplayForm(request.POST)
-        if not form.is_valid():
-            raise Http404("no such choice")
-        now = timezone.now()
-        since = now - form.cleaned_data["hours"]
-        if form.cleaned_data["what"] == "failed":
-            retry_failed(callback=callback, since=since, by=_actor(request), at=now)
-            messages.success(request, gettext("What failed since then is being sent again."))
-        else:
+
+        def replay(now: datetime) -> str:
+            form = ReplayForm(request.POST)
+            if not form.is_valid():
+                raise Http404("no such choice")
+            since = now - form.cleaned_data["hours"]
+            if form.cleaned_data["what"] == "failed":
+                retry_failed(callback=callback, since=since, by=_actor(request), at=now)
+                return gettext("What failed since then is being sent again.")
             count = recover_missed(callback=callback, since=since, by=_actor(request), at=now)
             text = ngettext(
                 "%(count)d event was missed, and is sent now.", "%(count)d events were missed, and are sent now.", count
             )
-            messages.success(request, text % {"count": count})
-        return self._back(callback)
+            return text % {"count": count}
+
+        return self._do(request, callback, replay)
+
+    def _do(self, request: HttpRequest, callback: Callback, deed: Callable[[datetime], str]) -> HttpResponse:
+        """The callback's page, which tells what was done, or why it was not."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            messages.success(request, deed(timezone.now()))
+        except RavenError as refusal:
+            messages.error(request, str(refusal))
+        return redirect("admin:tokens_callback_change", callback.pk)
 
     def _callback(self, request: HttpRequest, object_id: str, *, to_write: bool = False) -> Callback:
         callback: Callback = self.get_object(request, object_id)
@@ -294,9 +302,14 @@ class CallbackPages(WorkspaceModelAdmin):
             raise PermissionDenied
         return callback
 
-    @staticmethod
-    def _back(callback: Callback) -> HttpResponse:
-        return redirect("admin:tokens_callback_change", callback.pk)
+
+def _delivery_of(callback: Callback, number: str) -> Delivery:
+    """Raises Http404."""
+    found = Delivery.objects.filter(destination=callback.destination_id)
+    delivery: Delivery | None = found.filter(pk=whole_number(number) or 0).first()
+    if delivery is None:
+        raise Http404("no such delivery")
+    return delivery
 
 
 def _newest(callback: Callback) -> list[Delivery]:

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
-from accounts.console import BoundedPaginator
+from accounts.console import BoundedPaginator, whole_number
 from accounts.roles import Action
 from personas.console.person import cause_of
 from personas.console.words import Words
@@ -64,12 +64,12 @@ class ComparePages(ArrivalPages):
         found = self._read_back(request, persona_id, connection_id)
         if isinstance(found, HttpResponse):
             return found
-        version = request.POST.get("version", "")
+        version = whole_number(request.POST.get("version", "")) or 0
         try:
             if request.POST.get("seen") != found.digest or found.trouble is not None:
                 raise RecordChanged(name=found.connection.name)
-            if not version.isascii() or not version.isdigit() or int(version) != found.persona.version:
-                raise VersionConflict(current=found.persona.version, given=int(version) if version.isdigit() else 0)
+            if version != found.persona.version:
+                raise VersionConflict(current=found.persona.version, given=version)
             pushed, taken = _settle(found, request, cause=cause_of(request))
         except RavenError as refusal:
             return self._comparison(request, found, refusal=str(refusal), status=409)
@@ -81,8 +81,7 @@ class ComparePages(ArrivalPages):
         if not self.has_view_permission(request, connection):
             raise PermissionDenied
         drifted = Link.objects.filter(connection=connection, drifted_at__isnull=False).order_by("-drifted_at", "-pk")
-        asked = request.GET.get("p", "1")
-        page = BoundedPaginator(drifted, _PER_PAGE).page(asked if asked.isascii() and asked.isdigit() else 1)
+        page = BoundedPaginator(drifted, _PER_PAGE).page(request.GET.get("p", ""))
         links = list(page.object_list)
         names = dict(Persona.objects.filter(pk__in=[link.persona_id for link in links]).values_list("pk", "name"))
         words = Words(list(AttributeDefinition.objects.filter(workspace=connection.workspace_id)))

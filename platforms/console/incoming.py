@@ -111,8 +111,7 @@ class IncomingPages(WorkspaceModelAdmin):
         calls = ReceivedCall.objects.filter(connection=connection).order_by("-pk")
         if outcome in Outcome.values:
             calls = calls.filter(outcome=outcome)
-        number = request.GET.get("page", "")
-        page = BoundedPaginator(calls, ROWS_A_PAGE).page(int(number) if number.isascii() and number.isdigit() else 1)
+        page = BoundedPaginator(calls, ROWS_A_PAGE).page(request.GET.get("page", ""))
         return self._incoming_page(
             request, "platforms/received.html", connection,
             title=gettext("What %(name)s told us") % {"name": connection.name}, page=page,

@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
+from accounts.console import whole_number
 from accounts.models import Workspace
 from raven_admin.errors import RavenError
 from tokens import ability_use
@@ -85,11 +86,9 @@ def undo(request: HttpRequest, token: Token, may_write: bool, show: Show) -> Htt
         raise PermissionDenied
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    event_id = request.POST.get("event", "")
+    event_id = whole_number(request.POST.get("event", "")) or 0
     try:
-        ability_use.undo_switching(
-            token=token, event_id=int(event_id) if event_id.isdecimal() and len(event_id) < 19 else 0, by=_by(request)
-        )
+        ability_use.undo_switching(token=token, event_id=event_id, by=_by(request))
     except RavenError as refusal:
         messages.error(request, str(refusal))
     else:

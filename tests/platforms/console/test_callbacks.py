@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
@@ -176,7 +177,7 @@ def test_delivery_of_another_callback_is_not_found(
     one, other = subscribe("message.received"), subscribe("conversation.created")
     receive(workspace, rina)
 
-    for number in (other.deliveries[0].pk, "x", "", "²"):
+    for number in (other.deliveries[0].pk, "x", "", "²", "9" * 5000):
         assert admin.post(page("again", one.callback), {"delivery": number}).status_code == 404
 
 
@@ -211,6 +212,26 @@ def test_all_failed_since_are_sent_again(
     Sender(threads=1).drain()
 
     assert [each.state for each in subscribed.deliveries] == ["delivered"]
+
+
+def test_refusal_of_what_is_done_to_a_callback_is_told_on_its_page(
+    admin: Client, subscribe: Subscribe, workspace: Workspace, token: Token, rina: Persona, receiver: Receiver
+) -> None:
+    subscribed = subscribe("message.received")
+    receive(workspace, rina)
+    subscribed.callback.destination.deliveries.update(state="cancelled")
+    revoke_token(token=token, by=COMMAND_LINE)
+
+    def said(name: str, values: dict[str, Any]) -> str:
+        answer = admin.post(page(name, subscribed.callback), values)
+        assert (answer.status_code, answer["Location"]) == (302, page("change", subscribed.callback))
+        return [str(message) for message in get_messages(answer.wsgi_request)][-1]
+
+    replay = {"what": "failed", "hours": "24"}
+    assert said("again", {"delivery": subscribed.deliveries[0].pk}).startswith("This delivery is cancelled now")
+    assert said("switch", {"on": "1"}).startswith("This token was revoked")
+    assert said("replay", replay) == "What failed since then is being sent again."
+    assert said("replay", replay).startswith("The same is being done to Shop backend: New message already.")
 
 
 def test_all_missed_since_are_sent(

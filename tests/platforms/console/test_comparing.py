@@ -137,6 +137,19 @@ def test_person_changed_here_after_it_was_shown_is_not_overwritten(
     assert Persona.objects.get(pk=rina.pk).name == "Rina Hartono"
 
 
+@pytest.mark.parametrize("version", ["²", "", "-1", pytest.param("9" * 5000, id="long")])
+def test_version_that_is_none_overwrites_nothing(
+    client: Client, rina: Persona, linked: Connection, remote: Remote, version: str
+) -> None:
+    differ(remote)
+    page = compared(client, rina, linked)
+
+    answer = settle(client, rina, linked, page, version=version, all="take")
+
+    assert answer.status_code == 409
+    assert Persona.objects.get(pk=rina.pk).name == "Rina Hartono"
+
+
 def test_nothing_chosen_changes_nothing(client: Client, rina: Persona, linked: Connection, remote: Remote) -> None:
     differ(remote)
     page = compared(client, rina, linked)
