@@ -191,19 +191,26 @@ class Bevatel(Platform):
                 return str(same[0]["id"])
         return ""
 
-    def find_message(self, message: OutgoingMessage, job: Job, *, since: datetime) -> Plan:
+    def find_message(self, message: OutgoingMessage, job: Job, *, since: datetime) -> Plan | None:
+        if message.template is not None:  # nobody says in which conversation it stands
+            return None
+        return self._find_message(message, job, since=int(since.timestamp()))
+
+    def _find_message(self, message: OutgoingMessage, job: Job, *, since: int) -> Plan:
+        """Page by page of 20, the newest first, back to what was there before `since`."""
         conversation = job.steps.get("conversation")
         if not conversation:
             return ""
-        listed = yield PlannedCall("check", "GET", f"conversations/{conversation}/messages")
-        for sent in reversed(listed.value["payload"]):
-            if (
-                sent["content"] == message.text
-                and sent["message_type"] == 1
-                and sent["created_at"] >= int(since.timestamp())
-            ):
-                return str(sent["id"])
-        return ""
+        path, before = f"conversations/{conversation}/messages", None
+        while True:
+            listed = yield PlannedCall("check", "GET", path if before is None else f"{path}?before={before}")
+            page = sorted(listed.value["payload"], key=lambda sent: int(sent["id"]))
+            for sent in reversed(page):
+                if sent["content"] == message.text and sent["message_type"] == 1 and sent["created_at"] >= since:
+                    return str(sent["id"])
+            if not page or page[0]["created_at"] < since or page[0]["id"] == before:
+                return ""
+            before = page[0]["id"]
 
     def listing(self, job: Job, *, after: str) -> Plan:
         """Pages count from 1, and are of 15; the first empty one is the last. Oldest first, so that no page moves."""

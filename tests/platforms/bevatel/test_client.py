@@ -229,6 +229,35 @@ def test_message_of_unknown_outcome_is_found_or_not(
     assert not carrier.is_repeatable(delivery)
 
 
+def test_message_of_unknown_outcome_is_found_behind_many_later_ones(
+    connection: Connection, workspace: Workspace, remote: Remote, support_user: User
+) -> None:
+    _outcome, parcel = carry(send_to(connection, "Your order is ready.", sender=support_user, to=WHATSAPP))
+    sent = Message.objects.get(workspace=remote.workspace)
+    later = {"direction": sent.direction, "sender_name": "Bot", "text": "Later", "created_at": sent.created_at}
+    Message.objects.bulk_create(
+        Message(workspace=remote.workspace, topic_id=sent.topic_id, **later) for _number in range(45)
+    )
+    carrier = PlatformCarrier(platform_of("bevatel"))
+
+    found = carrier.check(parcel)
+    Message.objects.filter(pk=sent.pk).delete()
+    missing = carrier.check(parcel)
+
+    assert found == Delivered(str(sent.pk))
+    assert isinstance(missing, Refused)
+
+
+def test_nobody_can_say_whether_a_template_arrived(
+    connection: Connection, workspace: Workspace, remote: Remote, support_user: User
+) -> None:
+    Template.objects.create(workspace=remote.workspace, name="ready", language="en", body="Hello {{1}}!")
+    template = {"template": {"name": "ready", "language": "en", "parameters": ["Rina"]}}
+    _outcome, parcel = carry(send_to(connection, "Hello Rina!", sender=support_user, to=WHATSAPP, data=template))
+
+    assert PlatformCarrier(platform_of("bevatel")).check(parcel) is None
+
+
 def test_template_goes_by_the_developer_api(
     connection: Connection, workspace: Workspace, remote: Remote, support_user: User
 ) -> None:
