@@ -9,7 +9,16 @@ from django.db.models import Count
 
 from delivery import outbox
 from personas.history import Cause, record_deletions
-from personas.models import Contact, DeletionReceipt, Merge, OperationRow, Persona, PersonaChange
+from personas.models import (
+    Contact,
+    DeletionReceipt,
+    DuplicatePair,
+    Merge,
+    Operation,
+    OperationRow,
+    Persona,
+    PersonaChange,
+)
 
 COUNTED_AT_MOST = 10_000
 
@@ -100,6 +109,7 @@ def erase_all(personas: Sequence[Persona], *, cause: Cause) -> list[DeletionRece
         persona_name="", values={}, differences=[], problems=[], before=None
     )
     _forget_merges(personas, at=cause.at)
+    _forget_planned_merges(personas)
     record_deletions(personas, cause=cause)
     outbox.forget_personas(persona_ids=[persona.pk for persona in personas], at=cause.at)
     Persona.objects.filter(pk__in=[persona.pk for persona in personas]).delete()
@@ -115,3 +125,11 @@ def _forget_merges(personas: Sequence[Persona], *, at: datetime) -> None:
         PersonaChange.objects.filter(persona=merge.kept_id, happened_at__in=moments).delete()
         outbox.forget_changes(persona_id=merge.kept_id, at=at, made_at=merge.merged_at)
     merges.delete()
+
+
+def _forget_planned_merges(personas: Sequence[Persona]) -> None:
+    """Nobody who was to absorb one of these people, or did until it was undone, says their name any more."""
+    elders = dict(DuplicatePair.objects.filter(second__in=personas).values_list("pk", "first"))
+    OperationRow.objects.filter(
+        persona__in=set(elders.values()), operation__kind=Operation.Kind.MERGE, values__pair__in=list(elders)
+    ).update(differences=[])

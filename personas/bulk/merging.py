@@ -57,7 +57,8 @@ class MergeKind:
 
     def carry_out(self, operation: Operation, rows: Sequence[OperationRow], *, cause: Cause) -> None:
         for row in rows:
-            pair = DuplicatePair.objects.filter(pk=row.values["pair"]).select_related("workspace").first()
+            known = row.values.get("pair", 0)  # what a row says goes when its person is erased
+            pair = DuplicatePair.objects.filter(pk=known).select_related("workspace").first()
             try:
                 merge = merge_pair(pair=pair, cause=cause) if pair is not None else None
             except RavenError as refusal:
