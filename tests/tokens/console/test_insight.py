@@ -49,9 +49,7 @@ def test_chart_by_ability_names_the_five_busiest_and_adds_up_the_others(now: dat
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("highest", "top"), [(1, 2), (3, 4), (9, 10), (11, 20), (21, 30), (101, 200), (999, 1000)]
-)
+@pytest.mark.parametrize(("highest", "top"), [(1, 2), (3, 4), (9, 10), (11, 20), (21, 30), (101, 200), (999, 1000)])
 def test_highest_line_is_round_and_so_is_its_half(now: datetime, highest: int, top: int) -> None:
     assert chart_of([day(21, calls=highest)], Asked(7, "answer")).top == top
 
