@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may
@@ -69,7 +69,7 @@ class RetentionPage(WorkspaceModelAdmin):
             "is_looked_at": is_looked_at,
             "now_in_words": _in_words(workspace.message_retention_days),
             "then_in_words": _in_words(days),
-            "older": _older(workspace, days),
+            **_older(workspace, days),
             "next_run": ScheduledTask.objects.filter(path=PRUNING).values_list("due_at", flat=True).first(),
         }
         return TemplateResponse(request, "messaging/retention.html", context)
@@ -80,12 +80,12 @@ def _as_text(days: int | None) -> str:
 
 
 def _in_words(days: int | None) -> str:
-    return gettext("for ever") if days is None else gettext("%(days)s days") % {"days": days}
-
-
-def _older(workspace: Workspace, days: int | None) -> str | Any:
-    """How many messages that number of days would delete, as a person reads it; "" when none."""
     if days is None:
-        return ""
-    count = count_older(workspace=workspace, before=timezone.now() - timedelta(days=days))
-    return "" if not count else f"{grouped(count)}{'+' if count >= COUNTED_AT_MOST else ''}"
+        return gettext("for ever")
+    return ngettext("%(days)s day", "%(days)s days", days) % {"days": days}
+
+
+def _older(workspace: Workspace, days: int | None) -> dict[str, Any]:
+    """How many messages that number of days would delete, and the same as a person reads it."""
+    count = 0 if days is None else count_older(workspace=workspace, before=timezone.now() - timedelta(days=days))
+    return {"older": count, "older_shown": f"{grouped(count)}{'+' if count >= COUNTED_AT_MOST else ''}"}

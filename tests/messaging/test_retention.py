@@ -128,6 +128,16 @@ def test_admin_sees_what_would_go_before_it_is_saved(
     assert "7 messages are old enough to go" in saved
 
 
+def test_one_message_and_one_day_are_not_told_as_many(client: Client, messages: None, admin_user: User) -> None:
+    client.force_login(admin_user)
+
+    older = client.post(PAGE, {"days": "9", "look": "yes"}).text
+    saved = client.post(PAGE, {"days": "1", "looked_at": "1", "save": "yes"}, follow=True).text
+
+    assert "<strong>1 message</strong> is older than 9 days" in older
+    assert "Messages are kept: 1 day." in saved
+
+
 def test_another_number_than_the_one_looked_at_is_looked_at_first(
     client: Client, messages: None, admin_user: User, workspace: Workspace
 ) -> None:
