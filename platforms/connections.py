@@ -57,6 +57,13 @@ class CredentialMissing(RavenError):
 
 
 @dataclass(eq=False)
+class CredentialInvalid(RavenError):
+    """A credential has only letters from A to Z, digits and signs, on one line. Copy it anew."""
+
+    code: ClassVar[str] = "credential_invalid"
+
+
+@dataclass(eq=False)
 class CredentialForElsewhere(RavenError):
     """The address leads to another host now. Type the credential in again if it shall go there."""
 
@@ -217,6 +224,8 @@ def _check(draft: ConnectionDraft, *, kept_credential: bool) -> Platform:
         check_address(draft.base_url.strip())
     if platform.credential_label and not (draft.credential or (kept_credential and draft.credential is None)):
         raise CredentialMissing
+    if draft.credential and not (draft.credential.isascii() and draft.credential.isprintable()):
+        raise CredentialInvalid  # no header could carry it
     for setting in platform.settings:
         value = draft.settings.get(setting.key, "").strip()
         if setting.is_required and not value:
@@ -227,6 +236,8 @@ def _check(draft: ConnectionDraft, *, kept_credential: bool) -> Platform:
             raise SettingInvalid(setting.key, str(setting.label), _("is not an e-mail address, as shop@example.org."))
         if len(value) > MAX_SETTING:
             raise SettingInvalid(setting.key, str(setting.label), _("is too long."))
+        if not value.isprintable():  # a mail's header, say, has no second line
+            raise SettingInvalid(setting.key, str(setting.label), _("has a character that can't be seen."))
     if not draft.carries:
         raise CarriesNothing
     for what in sorted(draft.carries - platform.carries):

@@ -121,7 +121,13 @@ def exchange(request: Request, *, deadline_s: float = DEADLINE_S) -> Exchange:
         with _Watch(deadline_s) as watch:
             try:
                 answer = _answer_to(request, watch, deadline_s)
-            except (_AnswerTooLarge, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            except (
+                _AnswerTooLarge,
+                requests.RequestException,
+                urllib3.exceptions.HTTPError,
+                OSError,
+                UnicodeError,
+            ) as error:
                 failure, problem = _failure(error, request.url, watch, deadline_s)
     except AddressRefused as refused:
         failure, problem = Failure.ADDRESS, str(refused)
@@ -246,6 +252,8 @@ def _problem(error: Exception, watch: "_Watch", deadline_s: float) -> str:
         return _("No complete answer within %(seconds)g seconds.") % {"seconds": deadline_s}
     if watch.was_sent:
         return _("The connection broke before the answer was complete.")
+    if isinstance(error, requests.exceptions.InvalidHeader | UnicodeError):
+        return _("The credential has characters that can't be sent. Type it in anew.")
     if isinstance(error, requests.exceptions.SSLError):
         return _("No trusted connection: the certificate or the TLS version is not accepted.")
     if "resolve" in str(error).lower() or "getaddrinfo" in str(error):

@@ -21,6 +21,7 @@ _FIELD_OF_CODE = {
     "connection_name_missing": "name",
     "address_refused": "base_url",
     "credential_missing": "credential",
+    "credential_invalid": "credential",
     "credential_for_elsewhere": "credential",
     "carries_nothing": "carries",
     "cannot_carry": "carries",

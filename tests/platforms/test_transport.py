@@ -120,6 +120,15 @@ def test_answer_without_an_end_is_cut(serving: Any, monkeypatch: pytest.MonkeyPa
         assert exchange(Request("GET", url)).failure == Failure.TOO_LARGE
 
 
+@pytest.mark.parametrize("credential", ["tok—en", "tok\nen"])
+def test_credential_that_no_header_can_carry_is_not_sent(serving: Any, credential: str) -> None:
+    with serving(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as url:
+        done = exchange(Request("GET", url, {"Authorization": f"Bearer {credential}"}))
+
+    assert (done.status, done.failure) == (None, Failure.NOT_SENT)
+    assert done.problem == "The credential has characters that can't be sent. Type it in anew."
+
+
 def test_nothing_listening_means_that_nothing_was_sent(settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

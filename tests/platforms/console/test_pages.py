@@ -67,6 +67,16 @@ def test_sender_of_mails_is_at_first_that_of_the_servers_own(client: Client, set
     assert form["setting_sender"].initial == "Shop <raven@shop.example.org>"
 
 
+@pytest.mark.parametrize("credential", ["a—secret", "a\nsecret", "kunci-rahasia-日本"])
+def test_credential_that_cannot_be_sent_is_refused_beside_its_field(
+    client: Client, workspace: Workspace, credential: str
+) -> None:
+    refused = client.post(f"{reverse(ADD)}?platform=bevatel", TYPED | {"credential": credential})
+
+    assert "Copy it anew." in str(refused.context["form"].errors["credential"])
+    assert not Connection.objects.exists()
+
+
 @pytest.mark.parametrize("sender", ["Shop", "shop@", "Shop <shop>"])
 def test_sender_of_mails_is_an_address(client: Client, workspace: Workspace, sender: str) -> None:
     values = {"name": "Mail", "setting_sender": sender, "carries": ["messages"], "requests_per_minute": "60"}

@@ -54,6 +54,15 @@ def test_connection_without_a_sender_is_refused(workspace: Workspace) -> None:
         add_connection(workspace=workspace, draft=ConnectionDraft("email", "Mail", carries=frozenset({"messages"})))
 
 
+@pytest.mark.parametrize("setting", [{"subject": "Your order\nBcc: all@example.org"}, {"sender": "a@b.c\rd@e.f"}])
+def test_setting_of_two_lines_is_refused(workspace: Workspace, setting: dict[str, str]) -> None:
+    settings = {"sender": "Shop <shop@example.org>"} | setting
+    draft = ConnectionDraft("email", "Mail", settings=settings, carries=frozenset({"messages"}))
+
+    with pytest.raises(SettingInvalid, match="has a character that can't be seen"):
+        add_connection(workspace=workspace, draft=draft)
+
+
 def test_connection_whose_mails_become_files_is_not_said_to_fail(connection: Connection, folder: Path) -> None:
     try_connection(connection=connection)
 
