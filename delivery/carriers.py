@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any, Protocol
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from delivery.models import Attempt, Delivery, Destination
@@ -124,12 +125,25 @@ class Carrier(Protocol):
         ...
 
 
+Existing = Callable[[Destination], QuerySet[Any]]
+"""What the destination's workspace has and is to be known there."""
 _carriers: dict[str, Carrier] = {}
+_existing: dict[str, Existing] = {}
 
 
 def register(kind: str, carrier: Carrier) -> None:
     """Destinations of this kind are reached by `carrier`."""
     _carriers[kind] = carrier
+
+
+def register_existing(what: str, find: Existing) -> None:
+    """All of `what` (`outbox.TOKENS`) can be sent to a destination: `find` says what that is."""
+    _existing[what] = find
+
+
+def existing(what: str, destination: Destination) -> QuerySet[Any]:
+    """What there is of it, whether `destination` was ever told or not."""
+    return _existing[what](destination)
 
 
 def carrier_of(destination: Destination) -> Carrier:

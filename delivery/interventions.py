@@ -1,20 +1,24 @@
 """What people do about deliveries: retry, cancel, confirm, check, send again; one by one, or many in the background.
 
+All that there is already can be sent too, to a destination that is younger than it.
+
 Each notes who did it. Many are worked through in batches, each a transaction of its own, so that a worker that is
 killed leaves nothing half done and another goes on where it stopped.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django_tasks import task
 
 from accounts.language import as_stored
-from delivery.carriers import Delivered, Parcel, Refused, carrier_of
+from delivery import outbox
+from delivery.carriers import Delivered, Occurrence, Parcel, Refused, carrier_of, existing
 from delivery.models import Attempt, Delivery, Destination, Intervention
 from delivery.moving import move, send_again, wait_again
 from delivery.states import MOVES, OPEN_STATES, State
@@ -27,6 +31,10 @@ SENT_AGAIN_AT_MOST = 50_000
 _DELIVERED_LOOKED_THROUGH = 200_000
 """The newest delivered ones of a destination, among which those that are sent again are looked for."""
 Action = Intervention.Action
+SENDS_ALL = {Action.ALL_TOKENS: (outbox.TOKENS, "token.configured")}
+"""By action: what it sends all of, and what is said to have happened to each."""
+MINUTES_AHEAD = 2
+"""Of the destination's rate: so much waits there at most, so that what changes meanwhile is not held up for hours."""
 
 
 @dataclass(eq=False)
@@ -163,6 +171,16 @@ def replay(*, destination: Destination, since: datetime, by: str, at: datetime) 
     return _begin(destination, Action.REPLAY, state=State.DELIVERED, since=since, by=by, at=at)
 
 
+@transaction.atomic
+def send_all(*, destination: Destination, action: Intervention.Action, by: str, at: datetime) -> Intervention:
+    """All of what `action` says is being sent there in the background, each as it is when its turn comes.
+
+    What comes to be from now on is sent by itself. Raises AlreadyUnderWay.
+    """
+    _check_free(destination, action)
+    return _begin(destination, action, state="", by=by, at=at)
+
+
 def count_meant(*, destination: Destination, state: State, code: str = "") -> int:
     """How many `retry_many` or `cancel_many` would do it to now; counted up to 10,000."""
     meant = Delivery.objects.filter(destination=destination, state=state)
@@ -195,7 +213,7 @@ def remove_destination(*, destination: Destination, by: str, at: datetime) -> No
 
 @task()
 def carry_on(intervention_id: int) -> None:
-    """The intervention is finished, unless another worker is at it."""
+    """The intervention is finished, unless another worker is at it or it waits; then it goes on within a minute."""
     while continue_with(intervention_id, at=timezone.now()):
         pass
 
@@ -210,12 +228,16 @@ def continue_with(intervention_id: int, *, at: datetime) -> bool:
     )
     if found is None:
         return False
-    Destination.objects.select_for_update(no_key=True).get(pk=found.destination_id)
+    destination = Destination.objects.select_for_update(no_key=True).get(pk=found.destination_id)
+    if found.action in SENDS_ALL and not _takes_more(found, destination, at=at):
+        return False
     meant = _meant(found)
     if found.total is None:
         found.total = meant.count()
     batch = list(meant.order_by("id")[:BATCH])
-    if found.action == Action.REPLAY:
+    if found.action in SENDS_ALL:
+        _send(batch, found, destination, at=at)
+    elif found.action == Action.REPLAY:
         send_again(batch, found, at=at)
     elif found.action == Action.RETRY:
         wait_again(batch, found, at=at)
@@ -240,7 +262,10 @@ def _begin(
     code: str = "",
     since: datetime | None = None,
 ) -> Intervention:
-    newest = Delivery.objects.filter(destination=destination).order_by("-id").values_list("pk", flat=True).first()
+    meant: QuerySet[Any] = Delivery.objects.filter(destination=destination)
+    if action in SENDS_ALL:
+        meant = existing(SENDS_ALL[action][0], destination)
+    newest = meant.order_by("-id").values_list("pk", flat=True).first()
     begun = Intervention.objects.create(
         workspace_id=destination.workspace_id,
         destination=destination,
@@ -271,7 +296,41 @@ def _edge(destination: Destination) -> int:
     return found or 0
 
 
-def _meant(intervention: Intervention) -> "QuerySet[Delivery]":
+def _takes_more(intervention: Intervention, destination: Destination, *, at: datetime) -> bool:
+    """Whether the next batch can be sent there now. If it never can any more, the intervention has ended."""
+    what, _kind = SENDS_ALL[Action(intervention.action)]
+    if destination.removed_at is not None or not getattr(destination, what):
+        stop(intervention=intervention, at=at)
+        return False
+    if destination.requests_per_minute is None:
+        return True
+    enough = max(BATCH, MINUTES_AHEAD * destination.requests_per_minute)
+    waiting = Delivery.objects.filter(destination=destination, state=State.WAITING).order_by()
+    return bool(waiting[:enough].count() < enough)
+
+
+def _send(batch: Sequence[Model], intervention: Intervention, destination: Destination, *, at: datetime) -> None:
+    """Each is put into the outbox as a change of it would be, so that order, folding and states are the same."""
+    _what, kind = SENDS_ALL[Action(intervention.action)]
+    occurrences = [
+        Occurrence(
+            workspace_id=intervention.workspace_id,
+            kind=kind,
+            subject_id=subject.pk,
+            at=at,
+            actor_label=intervention.actor_label,
+        )
+        for subject in batch
+    ]
+    drafts = carrier_of(destination).route(destination, occurrences)
+    outbox.post(destination, drafts, intervention=intervention)
+
+
+def _meant(intervention: Intervention) -> "QuerySet[Any]":
+    if intervention.action in SENDS_ALL:
+        what, _kind = SENDS_ALL[Action(intervention.action)]
+        there_are = existing(what, intervention.destination)
+        return there_are.filter(pk__gt=intervention.done_to_id, pk__lte=intervention.up_to_id)
     states = [intervention.state] if intervention.state else [s for s in OPEN_STATES if s != State.SENDING]
     meant = Delivery.objects.filter(
         destination=intervention.destination_id,

@@ -78,6 +78,8 @@ class Destination(models.Model):
     carries_messages = models.BooleanField(_("messages"), default=False)
     carries_tokens = models.BooleanField(_("tokens"), default=False)
     carries_events = models.BooleanField(_("events"), default=False)
+    carries_tokens_since = models.DateTimeField(null=True, editable=False)
+    """Of tokens that are older it was not told when they were issued; None: it carries none, or did all along."""
     requests_per_minute = models.PositiveIntegerField(_("calls a minute"), null=True, blank=True)
     """None: as many as it takes."""
     parallel_calls = models.PositiveSmallIntegerField(_("calls at a time"), default=4)
@@ -293,6 +295,7 @@ class Intervention(models.Model):
         CANCEL = "cancel", _("Cancelled")
         CONFIRM = "confirm", _("Marked as delivered")
         CHECK = "check", _("Checked")
+        ALL_TOKENS = "all_tokens", _("Sent all tokens")
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="+")

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from delivery import books
 from delivery.carriers import DeliveryDraft, Occurrence, carrier_of
-from delivery.models import Attempt, Delivery, Destination
+from delivery.models import Attempt, Delivery, Destination, Intervention
 from delivery.states import State
 from raven_admin.statements import Statement
 
@@ -52,8 +52,10 @@ def announce(occurrences: Sequence[Occurrence], *, to: str) -> list[Delivery]:
     return posted
 
 
-def post(destination: Destination, drafts: Iterable[DeliveryDraft]) -> list[Delivery]:
-    """These deliveries wait for `destination`, in this order."""
+def post(
+    destination: Destination, drafts: Iterable[DeliveryDraft], *, intervention: Intervention | None = None
+) -> list[Delivery]:
+    """These deliveries wait for `destination`, in this order; `intervention`: what somebody did to send them."""
     posted = Delivery.objects.bulk_create(
         [
             Delivery(
@@ -65,6 +67,7 @@ def post(destination: Destination, drafts: Iterable[DeliveryDraft]) -> list[Deli
                 persona_id=draft.persona_id,
                 recipient_id=draft.recipient_id,
                 token_id=draft.token_id,
+                intervention=intervention,
                 fields=list(draft.fields),
                 payload=dict(draft.payload),
                 actor_label=draft.because_of.actor_label,

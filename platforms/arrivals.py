@@ -1,7 +1,7 @@
 """Where a person's changes, or a token's configuration, have arrived: each connection with what it was sent lately."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
@@ -12,6 +12,8 @@ from delivery.states import State
 from platforms.contract import Platform
 from platforms.models import Connection, Link
 from platforms.registry import platform_of
+from platforms.sending_all import all_sent_to, is_older
+from tokens.models import Token
 
 LATEST = 100
 """Deliveries that are looked at, of each connection at least; older ones are in the monitor."""
@@ -43,6 +45,8 @@ class Place:
     given_up: list[Delivery]
     """Superseded or cancelled; the newest first."""
     at: datetime
+    is_never_sent: bool | None = None
+    """Of a token: whether it is older than the connection and was not sent since; None: not known."""
 
     @property
     def state(self) -> State | None:
@@ -61,11 +65,21 @@ class Place:
 
     @property
     def label(self) -> str:
-        return str(self.state.label) if self.state else _("Nothing sent yet")
+        if self.state:
+            return str(self.state.label)
+        if self.is_never_sent is None:
+            return _("Nothing sent yet")
+        return _("Never sent") if self.is_never_sent else _("Nothing sent lately")
 
     @property
     def can_compare(self) -> bool:
         return self.link is not None and can_read(self.platform)
+
+    @property
+    def can_send(self) -> bool:
+        """Whether a token can be sent by itself: it never was, or that was given up."""
+        is_carried = self.connection.destination.carries_tokens
+        return is_carried and self.is_never_sent is not None and self.state in {None, State.CANCELLED}
 
     @property
     def waits_because(self) -> str:
@@ -109,11 +123,15 @@ def arrivals_of_persona(*, workspace_id: int, persona_id: int, at: datetime) -> 
     return [_place(connection, deliveries, links.get(connection.pk), at=at) for connection in connections]
 
 
-def arrivals_of_token(*, workspace_id: int, token_id: int, at: datetime) -> list[Place]:
+def arrivals_of_token(*, token: Token, at: datetime) -> list[Place]:
     """Each connection that carries tokens, or was sent this one's configuration."""
-    sent = Delivery.objects.filter(workspace=workspace_id, token_id=token_id).order_by("-id")
-    connections, deliveries = _looked_at(sent, workspace_id, carrying="carries_tokens")
-    return [_place(connection, deliveries, None, at=at) for connection in connections]
+    sent = Delivery.objects.filter(workspace=token.workspace_id, token_id=token.pk).order_by("-id")
+    connections, deliveries = _looked_at(sent, token.workspace_id, carrying="carries_tokens")
+    places = [_place(connection, deliveries, None, at=at) for connection in connections]
+    older = [of.destination for of in connections if is_older(token, of.destination)]
+    told = all_sent_to(older) if older else set()
+    never = {destination.pk for destination in older} - told
+    return [replace(place, is_never_sent=place.connection.destination_id in never) for place in places]
 
 
 def _looked_at(

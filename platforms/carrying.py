@@ -31,7 +31,7 @@ from platforms.people import Person, as_person, changed_fields, message_to, pers
 from platforms.plans import Ended, run
 from platforms.registry import PLATFORMS
 from platforms.targets import target_of
-from platforms.tokens import outgoing_token
+from platforms.tokens import outgoing_token, outgoing_tokens
 from platforms.transport import DEADLINE_S, Exchange, Request, exchange
 
 PERSONA, PERSONA_GONE, MESSAGE = "persona.changed", "persona.deleted", "message.sent"
@@ -116,8 +116,10 @@ class PlatformCarrier:
             )
 
     def _route_tokens(self, _connection: Connection, occurrences: Sequence[Occurrence]) -> Iterator[DeliveryDraft]:
+        # Locked, because all tokens are sent at once too, and what is sent later must not be what was so before.
+        tokens = outgoing_tokens([occurrence.subject_id for occurrence in occurrences], lock=True)
         for occurrence in occurrences:
-            token = outgoing_token(occurrence.subject_id)
+            token = tokens.get(occurrence.subject_id)
             if token is None:
                 continue
             # A token that was deleted here stays there, revoked, with all that it did there.

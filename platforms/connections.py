@@ -253,11 +253,16 @@ def _save(
     known = {setting.key for setting in platform_of(draft.platform).settings}
     destination.name = draft.name.strip()
     destination.requests_per_minute = draft.requests_per_minute
+    base_url = draft.base_url.strip().rstrip("/")
+    if "tokens" not in draft.carries:
+        destination.carries_tokens_since = None
+    elif not destination.carries_tokens or base_url != connection.base_url:
+        destination.carries_tokens_since = timezone.now()
     for what in ("personas", "messages", "tokens"):
         setattr(destination, f"carries_{what}", what in draft.carries)
     destination.save()
     connection.destination = destination
-    connection.base_url = draft.base_url.strip().rstrip("/")
+    connection.base_url = base_url
     connection.settings = {key: value.strip() for key, value in draft.settings.items() if key in known}
     if credential is not None:
         connection.sealed_credential = seal(credential)

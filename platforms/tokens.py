@@ -1,6 +1,6 @@
 """A token as it goes to another Raven server: all but its secret (docs/decisions/0010)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,13 +31,16 @@ class OutgoingToken:
 
 def outgoing_token(token_id: int) -> OutgoingToken | None:
     """None when the token is gone, or temporary: those end within the hour, where they were made."""
-    token = (
-        Token.objects.filter(pk=token_id, parent=None)
-        .select_related("topic_anchor", "user_alias", "replaces")
-        .prefetch_related("abilities")
-        .first()
-    )
-    return None if token is None else as_outgoing(token, Configuration.of(token))
+    return outgoing_tokens([token_id]).get(token_id)
+
+
+def outgoing_tokens(token_ids: Sequence[int], *, lock: bool = False) -> dict[int, OutgoingToken]:
+    """Those of them that can go, by id; with `lock`, nobody changes these before the transaction ends."""
+    tokens = Token.objects.lasting().filter(pk__in=token_ids).order_by("pk")
+    if lock:
+        tokens = tokens.select_for_update(of=("self",), no_key=True)
+    found = tokens.select_related("topic_anchor", "user_alias", "replaces").prefetch_related("abilities")
+    return {token.pk: as_outgoing(token, Configuration.of(token)) for token in found}
 
 
 def as_outgoing(token: Token, configuration: Configuration) -> OutgoingToken:

@@ -57,6 +57,7 @@ DEEDS: dict[str, Text] = {
     Intervention.Action.CANCEL: _("Cancel what waits"),
     Intervention.Action.CONFIRM: _("Marked as delivered"),
     Intervention.Action.CHECK: _("Checked"),
+    Intervention.Action.ALL_TOKENS: _("Send all tokens"),
 }
 
 
@@ -161,8 +162,11 @@ def what_it_is(intervention: Intervention) -> str:
 
 def progress_in_words(intervention: Intervention) -> str:
     """As “1,200 of 50,000 deliveries”."""
-    if intervention.total is None:
+    total = intervention.total
+    if total is None:
         return gettext("waits for a worker")
-    return ngettext("%(count)s of %(total)s delivery", "%(count)s of %(total)s deliveries", intervention.total) % {
-        "count": grouped(intervention.processed), "total": grouped(intervention.total)
-    }  # fmt: skip
+    if intervention.action == Intervention.Action.ALL_TOKENS:
+        text = ngettext("%(count)s of %(total)s token", "%(count)s of %(total)s tokens", total)
+    else:
+        text = ngettext("%(count)s of %(total)s delivery", "%(count)s of %(total)s deliveries", total)
+    return text % {"count": grouped(intervention.processed), "total": grouped(total)}

@@ -19,6 +19,8 @@ from delivery.models import Delivery
 from delivery.states import State
 from personas.models import Persona
 from platforms.console.showing import persona_context, token_context
+from platforms.models import Connection
+from platforms.sending_all import send_token
 from raven_admin.errors import RavenError
 from tokens.models import Token
 
@@ -37,6 +39,7 @@ class ArrivalPages(WorkspaceModelAdmin):
             page("person/<int:persona_id>/<int:delivery_id>/<slug:deed>/", self.person_deed_view, "person_deed"),
             page("token/<int:token_id>/arrivals/", self.token_arrivals_view, "token_arrivals"),
             page("token/<int:token_id>/<int:delivery_id>/<slug:deed>/", self.token_deed_view, "token_deed"),
+            page("token/<int:token_id>/to/<int:connection_id>/send/", self.token_send_view, "token_send"),
             *super().get_urls(),
         ]
 
@@ -57,6 +60,22 @@ class ArrivalPages(WorkspaceModelAdmin):
         token = self.seen(request, Token, token_id, to=Action.TOKEN_WRITE)
         found = Delivery.objects.filter(token_id=token.pk, workspace=token.workspace_id, pk=delivery_id)
         return self._do(request, found, deed, back=f"{_page_of(token)}#arrivals")
+
+    def token_send_view(self, request: HttpRequest, token_id: int, connection_id: int) -> HttpResponse:
+        token = self.seen(request, Token, token_id, to=Action.TOKEN_WRITE)
+        found = Connection.objects.filter(workspace=token.workspace_id, destination__removed_at=None, pk=connection_id)
+        connection = found.select_related("destination").first()
+        if connection is None:
+            raise Http404("no such connection")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            send_token(connection=connection, token=token, by=request.user.display_name, at=timezone.now())  # type: ignore[union-attr]
+        except RavenError as refusal:
+            messages.error(request, str(refusal))
+        else:
+            messages.success(request, gettext("It is on its way to %(name)s.") % {"name": connection.name})
+        return redirect(f"{_page_of(token)}#arrivals")
 
     def seen(self, request: HttpRequest, model: type[Any], pk: int, *, to: Action = Action.READ) -> Any:
         """The row that an address names. Raises Http404 when the viewer may not see it, else PermissionDenied."""

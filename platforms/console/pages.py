@@ -30,6 +30,7 @@ from platforms.console.comparing import ComparePages, drift_figures
 from platforms.console.forms import ConnectionForm
 from platforms.console.incoming import IncomingPages
 from platforms.console.previewing import PreviewPages
+from platforms.console.sending import SendingPages
 from platforms.health import health_of
 from platforms.models import Connection, Link
 from platforms.registry import PLATFORMS, platform_of
@@ -40,7 +41,7 @@ _COUNTED_AT_MOST = 1000
 
 
 @admin.register(Connection)
-class ConnectionAdmin(IncomingPages, PreviewPages, ComparePages):
+class ConnectionAdmin(IncomingPages, PreviewPages, ComparePages, SendingPages):
     """The platforms that the workspace is connected to."""
 
     write_action = Action.WORKSPACE_WRITE
@@ -189,7 +190,7 @@ class ConnectionAdmin(IncomingPages, PreviewPages, ComparePages):
             health=health_of(connection, at=timezone.now()), may_write=self.has_change_permission(request, connection),
             waiting=waiting_count(connection), linked=linked, counted_at_most=_COUNTED_AT_MOST,
             sends_to=[ContactType(type).label for type in sends_to(connection)], drift=drift_figures(connection),
-            **self.incoming_context(request, connection), **context,
+            **self.sending_context(connection), **self.incoming_context(request, connection), **context,
         )  # fmt: skip
 
     def _secret_page(self, request: HttpRequest, connection: Connection, secret: str) -> HttpResponse:

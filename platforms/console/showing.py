@@ -70,7 +70,7 @@ def persona_context(request: HttpRequest, persona: Persona) -> dict[str, Any]:
 
 
 def token_context(request: HttpRequest, token: Token) -> dict[str, Any]:
-    places = arrivals_of_token(workspace_id=token.workspace_id, token_id=token.pk, at=timezone.now())
+    places = arrivals_of_token(token=token, at=timezone.now())
     return _context(
         request, [_shown(place, _fields_of_token, str) for place in places], workspace=token.workspace,
         write_action=Action.TOKEN_WRITE, status_url=reverse("admin:platforms_token_arrivals", args=[token.pk]),

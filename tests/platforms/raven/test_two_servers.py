@@ -19,17 +19,28 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User, Workspace
-from delivery.models import Attempt, Delivery
+from delivery.interventions import carry_on
+from delivery.models import Attempt, Delivery, Intervention
 from delivery.sender import Sender
 from delivery.states import State
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
+from platforms.sending_all import send_all_tokens
 from tests.accounts.test_scope import signed_in
 from tests.platforms.conftest import running_server
 from tokens.configuration import Configuration
 from tokens.models import Token
 from tokens.secrets import Secret, fingerprint
-from tokens.services import COMMAND_LINE, Actor, configure_token, delete_token, issue_token, revoke_token, rotate_token
+from tokens.services import (
+    COMMAND_LINE,
+    Actor,
+    configure_token,
+    delete_token,
+    issue_token,
+    revoke_token,
+    rotate_token,
+    switch_token,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -118,6 +129,10 @@ def gateway(_gateway: Gateway, settings: LazySettings) -> Gateway:
 
 @pytest.fixture
 def connection(gateway: Gateway, workspace: Workspace) -> Connection:
+    return connect(gateway, workspace)
+
+
+def connect(gateway: Gateway, workspace: Workspace) -> Connection:
     draft = ConnectionDraft(
         platform="raven", name="Jakarta", base_url=gateway.url, credential=gateway.jakarta,
         carries=frozenset({"tokens"}), requests_per_minute=6000,
@@ -176,6 +191,54 @@ def _set_abilities(console: Client, secret: str, abilities: list[str]) -> None:
     token = token_of(Secret(secret))
     page = reverse("admin:tokens_token_permissions", args=[token.pk])
     console.post(page, {"version": token.version, "abilities": abilities})
+
+
+def test_tokens_that_are_older_than_the_connection_work_there_once_all_are_sent(
+    gateway: Gateway, workspace: Workspace, admin_user: User, settings: LazySettings
+) -> None:
+    old, off, ended, revoked, unknown = (issue(workspace, name=name) for name in ("A", "B", "C", "D", "E"))
+    switch_token(token=token_of(off), on=False, by=COMMAND_LINE)
+    Token.objects.filter(public_id=ended.public_id).update(expires_at=timezone.now() - timedelta(days=1))
+    revoke_token(token=token_of(revoked), by=COMMAND_LINE)
+    Token.objects.filter(public_id=unknown.public_id).update(pepper_number=9)
+    settings.TOKEN_PEPPERS = {1: SHARED, 9: OWN}
+    console, connection = signed_in(admin_user), connect(gateway, workspace)
+    before = gateway.send(old.value)
+
+    console.post(reverse("admin:platforms_connection_send_tokens", args=[connection.pk]))
+    carry_on.func(Intervention.objects.get().pk)
+    carried()
+
+    assert before == (401, "token_unknown")
+    assert [gateway.send(secret.value) for secret in (old, off, ended, revoked, unknown)] == [
+        (200, ""), (401, "token_disabled"), (401, "token_expired"), (401, "token_unknown"), (401, "token_unknown"),
+    ]  # fmt: skip
+    states = Delivery.objects.order_by("id").values_list("kind", "state", "code")
+    configured = ("token.configured", State.DELIVERED, "")
+    assert list(states) == [
+        configured, configured, configured, ("token.revoked", State.DELIVERED, ""),
+        ("token.configured", State.REFUSED, "pepper_not_held"),
+    ]  # fmt: skip
+    page = console.get(reverse("admin:platforms_connection_change", args=[connection.pk])).content.decode()
+    assert "One was refused there" in page
+
+
+def test_sending_all_twice_configures_each_once_more_and_a_later_change_wins(
+    gateway: Gateway, workspace: Workspace
+) -> None:
+    secret = issue(workspace)
+    connection = connect(gateway, workspace)
+
+    for _time in range(2):
+        begun = send_all_tokens(connection=connection, by="Ayu", at=timezone.now())
+        carry_on.func(begun.pk)
+    token = token_of(secret)
+    configure_token(token=token, configuration=Configuration(name="Later"), version=token.version, by=COMMAND_LINE)
+    carried()
+
+    assert gateway.token(secret.public_id)["name"] == "Later"
+    states = Delivery.objects.order_by("id").values_list("state", flat=True)
+    assert list(states) == [State.SUPERSEDED, State.SUPERSEDED, State.DELIVERED]
 
 
 def test_all_that_is_configured_here_is_so_there(

@@ -1,0 +1,328 @@
+"""All tokens of a workspace, brought to a connection that is younger than they are."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import Workspace
+from delivery import books
+from delivery.interventions import BATCH, AlreadyUnderWay, carry_on, continue_with, stop
+from delivery.models import Delivery, Destination, Intervention
+from delivery.tasks import continue_interventions
+from platforms.connections import ConnectionDraft, add_connection, change_connection, remove_connection
+from platforms.models import Connection
+from platforms.sending_all import (
+    CarriesNoTokens,
+    NeverSent,
+    NothingToSend,
+    never_sent,
+    send_all_tokens,
+    send_token,
+    tokens_to_send,
+)
+from tokens.configuration import Configuration
+from tokens.models import Token
+from tokens.services import (
+    COMMAND_LINE,
+    configure_token,
+    delete_token,
+    derive_token,
+    issue_token,
+    revoke_token,
+    switch_token,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def draft(*carries: str, **changes: Any) -> ConnectionDraft:
+    values: dict[str, Any] = {"base_url": "https://raven.example.org", "credential": "hush-hush-hush"}
+    return ConnectionDraft("raven", "Surabaya", carries=frozenset(carries), **(values | changes))
+
+
+def issue(workspace: Workspace, name: str = "Shop", **changes: Any) -> Token:
+    return issue_token(workspace=workspace, configuration=Configuration(name=name, **changes), by=COMMAND_LINE).token
+
+
+def make_many(workspace: Workspace, count: int) -> None:
+    """Tokens that were there before anything was connected."""
+    rows = [
+        Token(workspace=workspace, name=f"Shop {n}", kind="rvn", public_id=f"many{n:08}", last_four="abcd",
+              digest="0" * 64, pepper_number=1)
+        for n in range(count)
+    ]  # fmt: skip
+    Token.objects.bulk_create(rows)
+
+
+def send_all(connection: Connection) -> Intervention:
+    """All tokens have been put into the outbox."""
+    begun = send_all_tokens(connection=connection, by="Ayu", at=timezone.now())
+    carry_on.func(begun.pk)
+    begun.refresh_from_db()
+    return begun
+
+
+def sent() -> list[tuple[str, str]]:
+    """What waits in the outbox: of which token, and what kind."""
+    names = dict(Token.objects.values_list("pk", "name"))
+    waiting = Delivery.objects.filter(state="waiting").order_by("id")
+    return [(names[token_id or 0], kind) for token_id, kind in waiting.values_list("token_id", "kind")]
+
+
+@pytest.fixture
+def connection(workspace: Workspace) -> Connection:
+    """Younger than one token."""
+    issue(workspace)
+    return add_connection(workspace=workspace, draft=draft("tokens"))
+
+
+def test_older_token_is_put_into_the_outbox_as_a_change_of_it_would_be(connection: Connection) -> None:
+    assert sent() == []
+
+    begun = send_all(connection)
+
+    delivery = Delivery.objects.get()
+    token = Token.objects.get()
+    assert (delivery.kind, delivery.lane, delivery.merge) == ("token.configured", f"token:{token.pk}", "combine")
+    assert (delivery.token_id, delivery.actor_label, delivery.intervention) == (token.pk, "Ayu", begun)
+    assert delivery.payload["name"] == "Shop"
+    assert token.digest not in str(delivery.payload)
+    assert (begun.total, begun.processed, begun.finished_at is not None) == (1, 1, True)
+    assert books.audit(connection.destination_id) == {}
+
+
+def test_each_token_goes_as_it_is_and_temporary_ones_stay(
+    connection: Connection, workspace: Workspace, now: datetime
+) -> None:
+    Token.objects.all().delete()
+    Destination.objects.update(carries_tokens=False)
+    issue(workspace, "ended", expires_at=now - timedelta(days=1))
+    issue(workspace, "later", activates_at=now + timedelta(days=1))
+    switch_token(token=issue(workspace, "off"), on=False, by=COMMAND_LINE)
+    revoke_token(token=issue(workspace, "revoked"), by=COMMAND_LINE)
+    derive_token(parent=Token.objects.get(name="off"), abilities=[], lifetime=timedelta(minutes=5), at=now)
+    Destination.objects.update(carries_tokens=True)
+
+    count = tokens_to_send(connection)
+    connection.destination.refresh_from_db()
+    begun = send_all(connection)
+
+    assert sent() == [
+        ("ended", "token.configured"), ("later", "token.configured"), ("off", "token.configured"),
+        ("revoked", "token.revoked"),
+    ]  # fmt: skip
+    assert Delivery.objects.get(token_id=Token.objects.get(name="off").pk).payload["is_on"] is False
+    assert (count, begun.total) == (4, 4)
+
+
+def test_tokens_of_another_workspace_are_not_sent(connection: Connection, other_workspace: Workspace) -> None:
+    issue(other_workspace, "Foreign")
+
+    send_all(connection)
+
+    assert sent() == [("Shop", "token.configured")]
+
+
+def test_batch_is_one_transaction_and_a_worker_that_takes_over_doubles_nothing(
+    connection: Connection, workspace: Workspace, now: datetime
+) -> None:
+    make_many(workspace, BATCH + 2)
+    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+
+    is_more = continue_with(begun.pk, at=now)
+    begun.refresh_from_db()
+    after_one = (begun.total, begun.processed, Delivery.objects.count())
+    continue_interventions.func()  # as when the first worker was killed here
+
+    assert (is_more, after_one) == (True, (BATCH + 3, BATCH, BATCH))
+    assert set(Counter(Delivery.objects.values_list("token_id", flat=True)).values()) == {1}
+    assert Delivery.objects.count() == BATCH + 3
+    assert books.audit(connection.destination_id) == {}
+
+
+def test_batch_asks_as_many_queries_for_many_tokens_as_for_one(connection: Connection, workspace: Workspace) -> None:
+    with CaptureQueriesContext(database) as for_one:
+        send_all(connection)
+    make_many(workspace, 8)
+
+    with CaptureQueriesContext(database) as for_many:
+        send_all(connection)
+
+    assert len(for_many) <= len(for_one)
+
+
+def test_no_more_waits_than_leaves_in_two_minutes_and_it_goes_on_when_that_has_left(
+    connection: Connection, workspace: Workspace, now: datetime
+) -> None:
+    Destination.objects.update(requests_per_minute=BATCH // 2)
+    make_many(workspace, BATCH + 2)
+    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+
+    carry_on.func(begun.pk)
+    ahead = Delivery.objects.count()
+    Delivery.objects.update(state="delivered", settled_at=now)
+    continue_interventions.func()
+
+    begun.refresh_from_db()
+    assert ahead == BATCH
+    assert (Delivery.objects.count(), begun.finished_at is None) == (BATCH + 3, False)
+
+
+def test_token_issued_meanwhile_is_not_sent_twice(connection: Connection, workspace: Workspace, now: datetime) -> None:
+    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+    issue(workspace, "New")
+
+    carry_on.func(begun.pk)
+
+    assert sent() == [("New", "token.configured"), ("Shop", "token.configured")]
+
+
+def test_token_that_is_deleted_before_its_turn_is_left_out(
+    connection: Connection, workspace: Workspace, now: datetime
+) -> None:
+    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+    delete_token(token=Token.objects.get(), by=COMMAND_LINE)
+
+    carry_on.func(begun.pk)
+
+    begun.refresh_from_db()
+    assert list(Delivery.objects.values_list("kind", flat=True)) == ["token.revoked"]
+    assert begun.finished_at is not None
+
+
+def test_all_are_not_sent_twice_at_a_time(connection: Connection, now: datetime) -> None:
+    send_all_tokens(connection=connection, by="Ayu", at=now)
+
+    with pytest.raises(AlreadyUnderWay):
+        send_all_tokens(connection=connection, by="Ayu", at=now)
+
+
+@pytest.mark.parametrize("end", ["removed", "carries"])
+def test_it_ends_when_the_connection_is_removed_or_carries_tokens_no_more(
+    connection: Connection, now: datetime, end: str
+) -> None:
+    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+    if end == "removed":
+        remove_connection(connection=connection, by="Ayu", at=now)
+    else:
+        change_connection(connection=connection, draft=draft("personas"))
+
+    carry_on.func(begun.pk)
+
+    begun.refresh_from_db()
+    assert (begun.finished_at is not None, begun.processed, Delivery.objects.count()) == (True, 0, 0)
+
+
+def test_connection_that_carries_no_tokens_is_sent_none(workspace: Workspace, now: datetime) -> None:
+    connection = add_connection(workspace=workspace, draft=draft("personas"))
+
+    with pytest.raises(CarriesNoTokens):
+        send_all_tokens(connection=connection, by="Ayu", at=now)
+    with pytest.raises(CarriesNoTokens):
+        send_token(connection=connection, token=issue(workspace), by="Ayu", at=now)
+
+    assert not Delivery.objects.exists()
+    assert not Intervention.objects.exists()
+
+
+# ------------------------------------------------------------------------------------------------ one token
+def test_one_token_is_sent_by_itself(connection: Connection, workspace: Workspace, now: datetime) -> None:
+    issue(workspace, "Other")
+    Delivery.objects.all().delete()
+
+    delivery = send_token(connection=connection, token=Token.objects.get(name="Shop"), by="Ayu", at=now)
+
+    assert sent() == [("Shop", "token.configured")]
+    assert (delivery.actor_label, delivery.payload["name"]) == ("Ayu", "Shop")
+
+
+def test_temporary_token_is_not_sent(connection: Connection, now: datetime) -> None:
+    temporary = derive_token(parent=Token.objects.get(), abilities=[], lifetime=timedelta(minutes=5), at=now).token
+
+    with pytest.raises(NothingToSend):
+        send_token(connection=connection, token=temporary, by="Ayu", at=now)
+
+
+# ------------------------------------------------------------------------------------------------ what was never sent
+def count_of(connection: Connection) -> NeverSent:
+    return never_sent(Connection.objects.select_related("destination").get(pk=connection.pk))
+
+
+def test_only_older_tokens_count_as_never_sent_until_they_are(connection: Connection, workspace: Workspace) -> None:
+    issue(workspace, "Younger")
+    older = Token.objects.get(name="Shop")
+    before = count_of(connection)
+    configure_token(token=older, configuration=Configuration(name="Shop 2"), version=older.version, by=COMMAND_LINE)
+
+    assert (before, count_of(connection)) == (NeverSent(1, is_more=False), NeverSent(0, is_more=False))
+
+
+def test_revoked_and_temporary_ones_do_not_count(connection: Connection, workspace: Workspace, now: datetime) -> None:
+    parent = Token.objects.get()
+    derive_token(parent=parent, abilities=[], lifetime=timedelta(minutes=5), at=now - timedelta(days=1))
+    one = count_of(connection)
+    Token.objects.filter(pk=parent.pk).update(revoked_at=now)
+
+    assert (one.count, count_of(connection).count) == (1, 0)
+
+
+def test_sending_that_was_cancelled_counts_for_nothing(connection: Connection) -> None:
+    send_token(connection=connection, token=Token.objects.get(), by="Ayu", at=timezone.now())
+    sent_one = count_of(connection).count
+    Delivery.objects.update(state="cancelled", settled_at=timezone.now())
+
+    assert (sent_one, count_of(connection).count) == (0, 1)
+
+
+def test_nothing_counts_once_all_were_sent_however_long_that_is_remembered(connection: Connection) -> None:
+    send_all(connection)
+    Delivery.objects.all().delete()  # as when they are pruned
+
+    assert count_of(connection).count == 0
+
+
+def test_sending_that_was_stopped_does_not_count_as_all(connection: Connection, workspace: Workspace) -> None:
+    make_many(workspace, BATCH + 2)
+    Token.objects.update(created_at=timezone.now() - timedelta(days=3))
+    begun = send_all_tokens(connection=connection, by="Ayu", at=timezone.now())
+    continue_with(begun.pk, at=timezone.now())
+    stop(intervention=begun, at=timezone.now())
+
+    assert count_of(connection).count == 3
+
+
+@pytest.mark.parametrize("change", ["again", "elsewhere"])
+def test_all_have_to_be_sent_anew_to_another_address_or_after_tokens_were_not_carried(
+    connection: Connection, change: str
+) -> None:
+    send_all(connection)
+    if change == "again":
+        change_connection(connection=connection, draft=draft("personas"))
+        change_connection(connection=connection, draft=draft("tokens"))
+    else:
+        change_connection(connection=connection, draft=draft("tokens", base_url="https://other.example.org"))
+
+    assert count_of(connection).count == 1
+
+
+def test_change_of_anything_else_changes_nothing_of_it(connection: Connection) -> None:
+    send_all(connection)
+
+    change_connection(connection=connection, draft=draft("tokens", "personas", credential="another-one"))
+
+    assert count_of(connection).count == 0
+
+
+def test_counting_ends_at_the_oldest_thousand(
+    connection: Connection, workspace: Workspace, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platforms.sending_all.LOOKED_AT", 3)
+    make_many(workspace, 5)
+    Token.objects.update(created_at=now - timedelta(days=3))
+
+    assert count_of(connection) == NeverSent(3, is_more=True)
