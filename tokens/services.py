@@ -169,6 +169,8 @@ def configure_token(*, token: Token, configuration: Configuration, version: int,
     if changes:
         _apply(token, after)
         _set_abilities(token, after.abilities)
+        if before.name != after.name:
+            _rename_callbacks(token)
         _record(token, TokenEvent.Kind.CONFIGURED, by=by, changes=changes)
     return changes
 
@@ -362,6 +364,12 @@ def _set_abilities(token: Token, keys: Collection[str]) -> None:
     TokenAbility.objects.bulk_create(
         [TokenAbility(token=token, key=key) for key in sorted(keys)], ignore_conflicts=True
     )
+
+
+def _rename_callbacks(token: Token) -> None:
+    for callback in token.callbacks.select_related("destination"):
+        callback.destination.name = Callback.name_there(token, callback.event)
+        callback.destination.save(update_fields=["name"])
 
 
 _SILENT_AFTER = frozenset(

@@ -9,7 +9,6 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
-from accounts.language import as_stored
 from delivery import outbox
 from delivery.carriers import Occurrence
 from delivery.interventions import Action, remove_destination, retry_many
@@ -214,11 +213,9 @@ def _save_one(
     elif callback is not None:
         Callback.objects.filter(pk=callback.pk).update(url=url)
     elif url:
-        with as_stored():
-            name = f"{token.name}: {event.label}"
         destination = Destination.objects.create(
             workspace_id=token.workspace_id,
-            name=name[:100],
+            name=Callback.name_there(token, event),
             kind=f"callback:{event}",
             carries_events=True,
         )

@@ -4,9 +4,13 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.language import as_stored
 from accounts.models import Workspace
 from delivery.models import Destination
 from tokens.models.tokens import Token
+
+_NAME_AT_MOST = 100
+"""Of a destination."""
 
 
 class CallbackEvent(models.TextChoices):
@@ -65,6 +69,13 @@ class Callback(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_event_display()} → {self.url}"
+
+    @staticmethod
+    def name_there(token: Token, event: str) -> str:
+        """What the destination of `token`'s callback for `event` is called; see `Destination.shown_name`."""
+        with as_stored():
+            label = str(CallbackEvent(event).label)
+        return f"{token.name[: _NAME_AT_MOST - len(label) - 2]}: {label}"
 
     @property
     def is_on(self) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,8 +31,9 @@ from platforms.connections import reseal_all
 from platforms.transport import AddressRefused
 from tests.platforms.callbacks.conftest import Subscribed, receive
 from tests.platforms.receiver import Receiver
+from tokens.configuration import Configuration
 from tokens.models import Callback, SigningSecret, Token
-from tokens.services import COMMAND_LINE, TokenIsRevoked, delete_token, revoke_token
+from tokens.services import COMMAND_LINE, TokenIsRevoked, configure_token, delete_token, revoke_token
 
 pytestmark = pytest.mark.django_db
 Subscribe = Callable[[str], Subscribed]
@@ -40,6 +42,18 @@ Subscribe = Callable[[str], Subscribed]
 def save(token: Token, **urls: str) -> Any:
     named = {event.replace("_", "."): url for event, url in urls.items()}
     return save_callbacks(token=token, urls=named, by=COMMAND_LINE, at=timezone.now())
+
+
+@pytest.mark.parametrize(("name", "named"), [("Till", "Till"), ("x" * 100, "x" * 87)])
+def test_renaming_the_token_renames_its_callbacks_in_the_monitor(
+    token: Token, receiver: Receiver, name: str, named: str
+) -> None:
+    save(token, message_received=receiver.url)
+    configuration = replace(Configuration.of(token), name=name)
+
+    configure_token(token=token, configuration=configuration, version=token.version, by=COMMAND_LINE)
+
+    assert Destination.objects.get().shown_name == f"{named}: New message"
 
 
 def carry_on() -> None:
