@@ -22,10 +22,15 @@ SUGGESTED = timedelta(days=1)
 MANY = (Action.RETRY, Action.REPLAY, Action.CANCEL)
 
 
+class _Connections(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, destination: Destination) -> str:
+        return destination.shown_name
+
+
 class ManyForm(forms.Form):
     """Which deliveries are meant; which fields there are depends on what is done to them."""
 
-    connection = forms.ModelChoiceField(queryset=Destination.objects.none(), label=_("Connection"), empty_label=None)
+    connection = _Connections(queryset=Destination.objects.none(), label=_("Connection"), empty_label=None)
     code = forms.ChoiceField(label=_("Reason"), required=False)
     since = forms.DateTimeField(
         label=_("Delivered since"),

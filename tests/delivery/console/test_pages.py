@@ -471,6 +471,18 @@ def test_all_refused_by_one_reason_are_counted_then_retried_with_progress(
     assert status == {"state": "done", "processed": 3, "total": 3, "text": "3 of 3 deliveries"}
 
 
+def test_callbacks_to_choose_from_speak_the_viewers_language(support: Client, workspace: Workspace) -> None:
+    callback = Destination.objects.create(
+        workspace=workspace, name="Shop: New message", kind="callback:message.received", carries_events=True
+    )
+    support.cookies["language"] = "id"
+
+    page = text_of(support, many("retry"), {"connection": callback.pk, "code": ""})
+
+    assert page.count("Shop: Pesan baru") == 2
+    assert "New message" not in page
+
+
 def test_all_delivered_since_a_moment_are_sent_again_in_the_viewers_zone(
     support: Client, destination: Destination, change: Post, put: Put, now: datetime
 ) -> None:
