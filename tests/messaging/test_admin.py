@@ -3,10 +3,15 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User, Workspace
 from delivery.models import Event
-from messaging.models import Location, Template
+from messaging.models import Location, Message, Template, Topic
+from personas.history import Cause
+from personas.models import Origin
+from personas.services import delete_persona
+from tests.console.conftest import make_message, make_persona
 
 pytestmark = pytest.mark.django_db
 
@@ -83,3 +88,32 @@ def test_a_viewer_looks_and_adds_nothing(client: Client, viewer_user: User, mode
     added = client.get(reverse(f"admin:{model}_add"))
 
     assert (looked.status_code, added.status_code) == (200, 403)
+
+
+def test_message_that_somebody_wrote_names_them_and_no_recipients(
+    client: Client, viewer_user: User, workspace: Workspace
+) -> None:
+    rina = make_persona(workspace, "Rina", "+6281200000101")
+    topic = Topic.objects.create(workspace=workspace, type="persona", name="Order 17", persona=rina)
+    message = Message.objects.create(
+        workspace=workspace, topic=topic, direction="incoming", sender_persona=rina, sender_name="Rina", text="Ready?",
+        created_at=timezone.now(),
+    )  # fmt: skip
+    client.force_login(viewer_user)
+
+    page = client.get(reverse("admin:messaging_message_change", args=[message.pk])).text
+
+    assert f'<a href="{reverse("admin:personas_persona_change", args=[rina.pk])}">Rina</a>' in page
+    assert "Recipients" not in page
+
+
+def test_message_whose_recipients_were_deleted_says_so(client: Client, viewer_user: User, workspace: Workspace) -> None:
+    topic = Topic.objects.create(workspace=workspace, type="mass", name="News")
+    rina = make_persona(workspace, "Rina", "+6281200000101")
+    message = make_message(topic, rina, viewer_user)
+    delete_persona(workspace=workspace, persona_id=rina.pk, cause=Cause(Origin.PERSON, "Ayu", timezone.now()))
+    client.force_login(viewer_user)
+
+    page = client.get(reverse("admin:messaging_message_change", args=[message.pk])).text
+
+    assert "Whom it went to has been deleted since." in page
