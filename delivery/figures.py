@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Sum
 
 from delivery import books, breaker
-from delivery.models import BookEntry, Delivery, Destination, Intervention
+from delivery.models import DESTINATIONS_IN_ORDER, BookEntry, Delivery, Destination, Intervention
 from delivery.states import State
 from raven_admin.statements import Statement
 
+LISTED_AT_MOST = 100
+"""Destinations, and as many again of those where something has not arrived."""
 _REASONS_AMONG = 10_000
 
 _OPEN = "delivery.state IN ('waiting', 'sending', 'refused', 'unknown')"
@@ -90,11 +93,25 @@ def oldest_undelivered(*, workspace_id: int, now: datetime) -> Oldest | None:
 
 
 def by_destination(*, workspace_id: int, now: datetime) -> list[DestinationFigures]:
-    """Every destination that is not removed, by name."""
-    destinations = list(Destination.objects.filter(workspace=workspace_id, removed_at=None).order_by("name", "id"))
-    totals = books.totals(BookEntry.objects.filter(destination__in=destinations))
+    """The destinations that are not removed, callbacks behind connections, by name.
+
+    The first 100 of them, and of the others those 100 that wait longest for something to arrive.
+    """
+    known = Destination.objects.filter(workspace=workspace_id, removed_at=None).order_by(*DESTINATIONS_IN_ORDER)
     oldest = {of: Oldest(pk, _age(since, now)) for of, pk, since in _OLDEST_OF_EACH.rows(workspace_id)}
-    return [_figures(each, totals.get(each.pk, {}), oldest.get(each.pk), now=now) for each in destinations]
+    listed = list(known[:LISTED_AT_MOST])
+    late = sorted(oldest.keys() - {each.pk for each in listed}, key=lambda of: oldest[of].age, reverse=True)
+    if late:
+        listed += known.filter(pk__in=late[:LISTED_AT_MOST])
+    totals = books.totals(BookEntry.objects.filter(destination__in=listed))
+    return [_figures(each, totals.get(each.pk, {}), oldest.get(each.pk), now=now) for each in listed]
+
+
+def totals(*, workspace_id: int) -> dict[State, int]:
+    """How many deliveries of all destinations that are not removed stand in each state."""
+    entries = BookEntry.objects.filter(destination__workspace=workspace_id, destination__removed_at=None)
+    summed = dict(entries.filter(state__in=State.values).values_list("state").annotate(Sum("amount")))
+    return {state: summed.get(state.value, 0) for state in State}
 
 
 def oldest_of_first(*, up_to_destination_id: int, now: datetime) -> dict[int, Oldest]:

@@ -115,6 +115,10 @@ class Destination(models.Model):
         return retold(self.name) if self.kind == "notice" else self.name
 
 
+DESTINATIONS_IN_ORDER = ("carries_events", "name", "id")
+"""Callbacks come last: there may be some of each token."""
+
+
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def of_persona(self, persona_id: int) -> Self:
         """Newest first."""

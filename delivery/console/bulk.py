@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.language import grouped
 from accounts.models import Workspace
 from delivery import figures, interventions
+from delivery.console.listing import choices_of
 from delivery.interventions import COUNTED_AT_MOST, SENT_AGAIN_AT_MOST
 from delivery.models import Destination, Intervention
 from delivery.states import State
@@ -22,15 +23,10 @@ SUGGESTED = timedelta(days=1)
 MANY = (Action.RETRY, Action.REPLAY, Action.CANCEL)
 
 
-class _Connections(forms.ModelChoiceField):  # type: ignore[type-arg]
-    def label_from_instance(self, destination: Destination) -> str:
-        return destination.shown_name
-
-
 class ManyForm(forms.Form):
     """Which deliveries are meant; which fields there are depends on what is done to them."""
 
-    connection = _Connections(queryset=Destination.objects.none(), label=_("Connection"), empty_label=None)
+    connection = forms.ModelChoiceField(queryset=Destination.objects.none(), label=_("Connection"), empty_label=None)
     code = forms.ChoiceField(label=_("Reason"), required=False)
     since = forms.DateTimeField(
         label=_("Delivered since"),
@@ -42,13 +38,14 @@ class ManyForm(forms.Form):
     def __init__(self, data: Any = None, *, action: Intervention.Action, workspace: Workspace, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         self.action = action
-        known = Destination.objects.filter(workspace=workspace, removed_at=None).order_by("name", "id")
+        known, chosen = Destination.objects.filter(workspace=workspace, removed_at=None), data or {}
         self.fields["connection"].queryset = known  # type: ignore[attr-defined]
+        self.fields["connection"].choices = choices_of(known, asked=str(chosen.get("connection", "")))  # type: ignore[attr-defined]
         if action != Action.RETRY:
             del self.fields["code"]
         else:
-            asked = str((data or {}).get("code", ""))
-            self.fields["code"].choices = _reasons(workspace, str((data or {}).get("connection", "")), asked)  # type: ignore[attr-defined]
+            asked = str(chosen.get("code", ""))
+            self.fields["code"].choices = _reasons(workspace, str(chosen.get("connection", "")), asked)  # type: ignore[attr-defined]
         if action != Action.REPLAY:
             del self.fields["since"]
 

@@ -5,23 +5,24 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceChangeList
+from accounts.console import WorkspaceChangeList, whole_number
 from accounts.models import Workspace
 from delivery.console.mentions import directory
 from delivery.console.words import KINDS, fields_in_short
-from delivery.models import Delivery, Destination
+from delivery.models import DESTINATIONS_IN_ORDER, Delivery, Destination
 from delivery.states import State
 
 NARROWED_TO = 50_000
 """What no index answers is looked for among so many, the newest."""
 PEOPLE_AT_MOST = 100
+CHOICES_AT_MOST = 100
 SAME_REMOTE_ID = 500
 _LATEST = 1_000
 _CODE = re.compile(r"[\w.:-]{1,60}")
@@ -54,11 +55,21 @@ class ConnectionFilter(_Choice):
     parameter_name = "connection"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        known = Destination.objects.filter(workspace=current_workspace(request)).order_by("removed_at", "name", "id")
-        return [(str(each.pk), each.shown_name) for each in known.only("kind", "name")[:100]]
+        return choices_of(
+            Destination.objects.filter(workspace=current_workspace(request)), asked=str(self.value() or "")
+        )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(destination=int(self.chosen())) if self.chosen() else queryset
+
+
+def choices_of(known: QuerySet[Destination], *, asked: str) -> list[tuple[str, str]]:
+    """The first of them to choose from, removed ones last, and the one that an address asks for."""
+    in_order = known.only("kind", "name").order_by(F("removed_at").asc(nulls_first=True), *DESTINATIONS_IN_ORDER)
+    listed = list(in_order[:CHOICES_AT_MOST])
+    if (pk := whole_number(asked)) is not None and pk not in {each.pk for each in listed}:
+        listed += in_order.filter(pk=pk)
+    return [(str(each.pk), each.shown_name) for each in listed]
 
 
 class KindFilter(_Choice):

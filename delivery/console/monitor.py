@@ -56,11 +56,13 @@ class Monitor:
     headline: Headline
     workers: beats.Workers
     books: list[Page]
+    has_more: bool
+    """Whether there are destinations whose books are not listed."""
     refused: list[RefusedThere]
     under_way: list[tuple[Intervention, str, str]]
     """With what it is, and how far, in words."""
-    totals: dict[str, int]
-    """Over all connections, by state."""
+    totals: dict[State, int]
+    """Over all connections and callbacks."""
 
     @property
     def is_worker_missing(self) -> bool:
@@ -72,21 +74,22 @@ def monitor_of(workspace: Workspace, *, now: datetime) -> Monitor:
     lines = figures.by_destination(workspace_id=workspace.pk, now=now)
     connections = directory().connections([line.destination.pk for line in lines])
     books = [_page(line, connections) for line in lines]
-    of_destination = {line.destination.pk: line.destination for line in lines}
+    known = Destination.objects.filter(workspace=workspace, removed_at=None)
+    reasons = figures.reasons_of_all(workspace_id=workspace.pk)
+    of_destination = known.in_bulk({pk for pk, _reason in reasons})
     return Monitor(
         headline=headline_of(figures.oldest_undelivered(workspace_id=workspace.pk, now=now)),
         workers=beats.workers(now=now),
         books=books,
-        refused=[
-            RefusedThere(of_destination[pk], reason)
-            for pk, reason in figures.reasons_of_all(workspace_id=workspace.pk)
-            if pk in of_destination
-        ][:REASONS_SHOWN],
+        has_more=len(lines) >= figures.LISTED_AT_MOST and known.values("pk")[len(lines) : len(lines) + 1].exists(),
+        refused=[RefusedThere(of_destination[pk], reason) for pk, reason in reasons if pk in of_destination][
+            :REASONS_SHOWN
+        ],
         under_way=[
             (each, words.what_it_is(each), words.progress_in_words(each))
             for each in figures.unfinished_interventions(workspace_id=workspace.pk)
         ],
-        totals={state.value: sum(line.by_state[state] for line in lines) for state in State},
+        totals=figures.totals(workspace_id=workspace.pk),
     )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User, Workspace
-from delivery import beats, books
+from delivery import beats, books, figures
+from delivery.console import listing
 from delivery.interventions import carry_on
 from delivery.models import Delivery, Destination, Intervention
 from delivery.sender import Sender
@@ -228,6 +230,34 @@ def test_queries_of_the_monitor_do_not_grow(
 
     counting = [q["sql"] for q in many_rows.captured_queries if "COUNT(" in q["sql"] and "LIMIT" not in q["sql"]]
     assert counting == []
+
+
+def test_of_thousands_of_callbacks_the_monitor_lists_those_where_something_waits(
+    viewer: Client, workspace: Workspace, destination: Destination, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "LISTED_AT_MOST", 1)
+    monkeypatch.setattr(listing, "CHOICES_AT_MOST", 1)
+    quiet, troubled, late = Destination.objects.bulk_create(
+        Destination(workspace=workspace, name=f"A till: {event}", kind="keyed", carries_events=True)
+        for event in ("New message", "Message reports", "Persona updated")
+    )
+    post(troubled, "a")
+    post(troubled, "b")
+    post(late, "a", at=timezone.now() - timedelta(hours=3))
+
+    shown = viewer.get(LIST)
+    narrowed = viewer.get(LIST, {"connection": troubled.pk})
+    elsewhere = viewer.get(LIST, {"connection": quiet.pk})
+
+    monitor = shown.context["monitor"]
+    assert [line.destination for line in monitor.books] == [destination, late]
+    assert (monitor.has_more, monitor.totals["waiting"]) == (True, 3)
+    assert "Of many callbacks, those are listed" in shown.text
+    assert narrowed.context["cl"].result_count == 2
+    assert elsewhere.context["cl"].result_count == 0
+    assert [choice["display"] for choice in shown.context["cl"].filter_specs[1].choices(shown.context["cl"])] == [
+        "All", destination.name,
+    ]  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------- one delivery
