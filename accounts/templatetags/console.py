@@ -21,7 +21,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from accounts.console import ConsoleModelAdmin
-from accounts.language import retold
+from accounts.language import grouped, retold
 
 register = template.Library()
 
@@ -46,6 +46,9 @@ def moment(value: datetime | None, empty: str = "–") -> SafeString:
         utc.strftime("%Y-%m-%d %H:%M:%S"),
         date_format(timezone.localtime(value), "j M Y, H:i"),
     )
+
+
+register.filter("grouped", grouped)
 
 
 @register.filter(name="retold")

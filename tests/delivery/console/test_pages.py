@@ -232,6 +232,18 @@ def test_queries_of_the_monitor_do_not_grow(
     assert counting == []
 
 
+@pytest.mark.parametrize(("language", "figure"), [("en", "1,234"), ("id", "1.234")])
+def test_figures_of_the_books_have_the_form_of_the_language(
+    viewer: Client, destination: Destination, language: str, figure: str
+) -> None:
+    books.enter({(destination.pk, state): 1234 for state in (books.CREATED, "refused")})
+    viewer.cookies["language"] = language
+
+    page = text_of(viewer, LIST)
+
+    assert page.count(figure) == 3  # created, refused, and refused over all
+
+
 def test_of_thousands_of_callbacks_the_monitor_lists_those_where_something_waits(
     viewer: Client, workspace: Workspace, destination: Destination, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
