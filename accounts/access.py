@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import log_context
-from accounts.models import Membership, User, Workspace
+from accounts.models import Membership, Workspace
 from accounts.roles import Action
 
 _SESSION_KEY = "workspace_id"
@@ -21,8 +21,16 @@ def may(user: Any, action: Action, workspace: Workspace | None) -> bool:
         return True
     if workspace is None:
         return False
-    membership = _memberships(user).get(workspace.pk)
+    membership = membership_of(user, workspace)
     return membership is not None and membership.may(action)
+
+
+def membership_of(user: Any, workspace: Workspace) -> Membership | None:
+    """None of somebody who does not work there; asked once per request, because a page asks for permissions often."""
+    if not hasattr(user, "_membership_of"):
+        user._membership_of = {m.workspace_id: m for m in user.memberships.order_by()}
+    found: dict[int, Membership] = user._membership_of
+    return found.get(workspace.pk)
 
 
 def current_workspace(request: HttpRequest) -> Workspace | None:
@@ -52,11 +60,3 @@ def viewer_zone(request: HttpRequest) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo("UTC")
     workspace = current_workspace(request)
     return zoneinfo.ZoneInfo(request.user.time_zone or (workspace.time_zone if workspace else "UTC"))
-
-
-def _memberships(user: User) -> dict[int, Membership]:
-    """By workspace id; asked once per request, because a page asks for permissions many times."""
-    if not hasattr(user, "_membership_of"):
-        user._membership_of = {m.workspace_id: m for m in user.memberships.all()}  # type: ignore[attr-defined]
-    found: dict[int, Membership] = user._membership_of  # type: ignore[attr-defined]
-    return found

@@ -7,18 +7,36 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Sum
 
-from delivery import books, breaker
+from delivery import beats, books, breaker
 from delivery.models import DESTINATIONS_IN_ORDER, BookEntry, Delivery, Destination, Intervention
 from delivery.states import State
 from raven_admin.statements import Statement
 
 LISTED_AT_MOST = 100
 """Destinations, and as many again of those where something has not arrived."""
+COUNTED_AT_MOST = 1_000
 _REASONS_AMONG = 10_000
 
 _OPEN = "delivery.state IN ('waiting', 'sending', 'refused', 'unknown')"
 _OLDEST = Statement(f"""
     SELECT id, since FROM delivery_delivery delivery WHERE workspace_id = %s AND {_OPEN} ORDER BY since LIMIT 1
+""")  # noqa: S608 - nothing of a caller's is in the text
+_STANDING = Statement(f"""
+    SELECT oldest.id, oldest.since,
+        (SELECT COUNT(*) FROM (
+            SELECT 1 FROM delivery_delivery
+             WHERE workspace_id = %(workspace_id)s AND state = 'refused' LIMIT %(at_most)s
+        ) refused),
+        (SELECT COUNT(*) FROM (
+            SELECT 1 FROM delivery_delivery
+             WHERE workspace_id = %(workspace_id)s AND state = 'unknown' LIMIT %(at_most)s
+        ) unknown),
+        EXISTS (SELECT 1 FROM delivery_destination WHERE workspace_id = %(workspace_id)s AND removed_at IS NULL),
+        EXISTS (SELECT 1 FROM delivery_workerbeat WHERE beat_at > %(alive_since)s)
+      FROM (SELECT 1) always LEFT JOIN (
+        SELECT id, since FROM delivery_delivery delivery
+         WHERE workspace_id = %(workspace_id)s AND {_OPEN} ORDER BY since LIMIT 1
+      ) oldest ON TRUE
 """)  # noqa: S608 - nothing of a caller's is in the text
 _OLDEST_THERE = f"""
     SELECT destination.id, oldest.id, oldest.since
@@ -57,6 +75,18 @@ class Oldest:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether all that was to leave a workspace has arrived, at a glance."""
+
+    oldest: Oldest | None
+    refused: int
+    unknown: int
+    """Of these two, counted to `COUNTED_AT_MOST`."""
+    has_destinations: bool
+    has_worker: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DestinationFigures:
     """How a destination is doing."""
 
@@ -90,6 +120,15 @@ def oldest_undelivered(*, workspace_id: int, now: datetime) -> Oldest | None:
     """The headline; None when everything has arrived."""
     row = _OLDEST.row(workspace_id)
     return Oldest(row[0], _age(row[1], now)) if row else None
+
+
+def standing_of(*, workspace_id: int, now: datetime) -> Standing:
+    """In one query."""
+    row = _STANDING.row(workspace_id=workspace_id, at_most=COUNTED_AT_MOST, alive_since=now - beats.GONE_AFTER)
+    assert row is not None  # noqa: S101 - it counts
+    pk, since, refused, unknown, has_destinations, has_worker = row
+    oldest = None if pk is None else Oldest(pk, _age(since, now))
+    return Standing(oldest, refused, unknown, bool(has_destinations), bool(has_worker))
 
 
 def by_destination(*, workspace_id: int, now: datetime) -> list[DestinationFigures]:

@@ -3,12 +3,11 @@
 Each question is bounded: it reads at most 100 rows by an index, and says "99+" beyond.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
@@ -18,16 +17,31 @@ from accounts.language import retold
 from accounts.models import Workspace
 from accounts.roles import Action
 from delivery import breaker
-from personas.models import DuplicatePair, Operation
-from platforms.models import Connection, Link
-from raven_admin.dashboard import Deliveries, RecentCalls
-from tokens.models import Callback, Status, Token
+from personas.models import Operation
+from platforms.models import Connection
+from raven_admin.dashboard import COUNTED_AT_MOST, Deliveries, EndingToken, Facts, RecentCalls, shown
+from raven_admin.statements import Statement
+from tokens.ability_use import is_still_lacked
+from tokens.console.listing import StatusClassFilter
+from tokens.models import Callback, CallbackEvent, Status
 
-_COUNTED_AT_MOST = 100
 _NAMED_AT_MOST = 3
 _OPERATIONS_AMONG = 100
 _FAILED_SINCE = timedelta(days=7)
 _ENDS_WITHIN = timedelta(days=30)
+_DRIFTED = Statement("""
+    SELECT connection_id, COUNT(*) FROM (
+        SELECT link.connection_id
+          FROM platforms_connection connection
+          JOIN platforms_link link ON link.connection_id = connection.id AND link.drifted_at IS NOT NULL
+         WHERE connection.workspace_id = %s LIMIT %s
+    ) drifted GROUP BY connection_id
+""")
+_DUPLICATES = Statement("""
+    SELECT COUNT(*) FROM (
+        SELECT 1 FROM personas_duplicatepair WHERE workspace_id = %s AND dismissed_at IS NULL LIMIT %s
+    ) pairs
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +52,9 @@ class Need:
     """bad: something is lost or stopped; warn: it will be; info: it waits."""
     text: str
     url: str
-    action: Action
-    """What one must be allowed to do to solve it."""
+    """Where it is solved; empty where the viewer can't go there."""
+    action: Action | None
+    """What one must be allowed to do to solve it; None: only the operator of the server may, a superuser."""
     detail: str = ""
     at: datetime | None = None
     """When it began, or when it will be too late."""
@@ -51,30 +66,37 @@ class Need:
         return {"bad": gettext("Now"), "warn": gettext("Soon"), "info": gettext("Waiting")}[self.level]
 
 
-def needs_of(
-    user: Any, workspace: Workspace, *, deliveries: Deliveries | None, recent: RecentCalls, at: datetime
-) -> list[Need]:
+def needs_of(user: Any, workspace: Workspace, facts: Facts, *, at: datetime) -> list[Need]:
     """All that needs somebody in `workspace`, the gravest first."""
     found = [
-        *_pro(workspace, at=at),
-        *(_deliveries(deliveries) if deliveries else ()),
-        *_connections(workspace, at=at),
+        *_pro(user, workspace, at=at),
+        *(_deliveries(facts.deliveries) if facts.deliveries else ()),
+        *_connections(facts.connections, at=at),
         *_callbacks(workspace),
-        *_tokens(workspace, at=at),
-        *_refusals(recent),
+        *_tokens(facts.ending),
+        *_refusals(workspace, facts.recent),
         *_operations(workspace, at=at),
-        *_drift(workspace),
+        *_drift(workspace, facts.connections),
         *_duplicates(workspace),
     ]
     ranked = sorted(found, key=lambda need: ("bad", "warn", "info").index(need.level))
-    return [replace(need, is_mine=may(user, need.action, workspace)) for need in ranked]
+    return [replace(need, is_mine=_may(user, need.action, workspace)) for need in ranked]
 
 
-def _pro(workspace: Workspace, *, at: datetime) -> Iterator[Need]:
+def _may(user: Any, action: Action | None, workspace: Workspace) -> bool:
+    return bool(user.is_superuser) if action is None else may(user, action, workspace)
+
+
+def _pro(user: Any, workspace: Workspace, *, at: datetime) -> Iterator[Need]:
     ends_at = workspace.pro_until
     if workspace.is_pro(at=at) and ends_at is not None and ends_at <= at + _ENDS_WITHIN:
         text = gettext("Pro ends, and with it every API call")
-        yield Need("warn", text, reverse("admin:index"), Action.WORKSPACE_WRITE, at=ends_at)
+        url, detail = "", gettext("The operator of this server can set a later end.")
+        if user.is_superuser:
+            detail = gettext("Set a later end in the settings of the workspace.")
+        if may(user, Action.WORKSPACE_WRITE, workspace):
+            url = reverse("admin:accounts_workspace_change", args=[workspace.pk])
+        yield Need("warn", text, url, None, detail, ends_at)
 
 
 def _deliveries(deliveries: Deliveries) -> Iterator[Need]:
@@ -97,11 +119,9 @@ def _deliveries(deliveries: Deliveries) -> Iterator[Need]:
         yield Need("bad", text % {"count": deliveries.unknown_shown}, f"{page}?state=unknown", Action.PERSONA_WRITE)
 
 
-def _connections(workspace: Workspace, *, at: datetime) -> Iterator[Need]:
-    connections = Connection.objects.filter(
-        workspace=workspace, destination__removed_at=None, destination__is_on=True
-    ).select_related("destination")
-    for connection in connections[:_COUNTED_AT_MOST]:
+def _connections(connections: Iterable[Connection], *, at: datetime) -> Iterator[Need]:
+    """One that somebody switched off is as it should be."""
+    for connection in (each for each in connections if each.destination.is_on):
         url = reverse("admin:platforms_connection_change", args=[connection.pk])
         name, ends_at = {"name": connection.name}, connection.credential_expires_at
         if breaker.is_probing(connection.destination.consecutive_failures):
@@ -121,46 +141,44 @@ def _connections(workspace: Workspace, *, at: datetime) -> Iterator[Need]:
 
 
 def _callbacks(workspace: Workspace) -> Iterator[Need]:
-    """Those that somebody switched off by hand are as they should be."""
-    failing = Callback.objects.filter(workspace=workspace, failing_since__isnull=False, token__revoked_at=None)
-    failing = failing.exclude(off_because=Callback.Off.PERSON).select_related("token").order_by("failing_since", "pk")
-    found = list(failing[:_COUNTED_AT_MOST])
-    for callback in found[:_NAMED_AT_MOST]:
-        named = {"token": callback.token.name, "event": callback.get_event_display()}
-        url = reverse("admin:tokens_callback_change", args=[callback.pk])
-        if callback.is_on:
-            text = gettext("A callback of “%(token)s” fails: %(event)s") % named
-            yield Need("warn", text, url, Action.TOKEN_WRITE, at=callback.failing_since)
-        else:
+    troubled = Callback.objects.in_trouble().filter(workspace=workspace).order_by("failing_since", "pk")
+    fields = ("pk", "event", "token__name", "off_because", "failing_since", "off_at")
+    found = list(troubled.values_list(*fields)[:COUNTED_AT_MOST])
+    for pk, event, token, off_because, failing_since, off_at in found[:_NAMED_AT_MOST]:
+        named = {"token": token, "event": CallbackEvent(event).label}
+        url = reverse("admin:tokens_callback_change", args=[pk])
+        if off_because:
             text = gettext("A callback of “%(token)s” was switched off: %(event)s") % named
-            detail = str(callback.get_off_because_display())
-            yield Need("bad", text, url, Action.TOKEN_WRITE, detail, callback.off_at)
+            detail = str(Callback.Off(off_because).label)
+            yield Need("bad", text, url, Action.TOKEN_WRITE, detail, off_at)
+        else:
+            text = gettext("A callback of “%(token)s” fails: %(event)s") % named
+            yield Need("warn", text, url, Action.TOKEN_WRITE, at=failing_since)
     more = len(found[_NAMED_AT_MOST:])
     if more:
         text = ngettext("%(count)s more callback fails", "%(count)s more callbacks fail", more)
-        count = f"{more}+" if len(found) == _COUNTED_AT_MOST else more
-        yield Need("warn", text % {"count": count}, reverse("admin:tokens_callback_changelist"), Action.TOKEN_WRITE)
+        count = f"{more}+" if len(found) == COUNTED_AT_MOST else more
+        url = reverse("admin:tokens_callback_changelist") + "?state=trouble"
+        yield Need("warn", text % {"count": count}, url, Action.TOKEN_WRITE)
 
 
-def _tokens(workspace: Workspace, *, at: datetime) -> Iterator[Need]:
+def _tokens(ending: Iterable[EndingToken]) -> Iterator[Need]:
     """Those that were rotated end as they were meant to."""
-    ending = Token.objects.lasting().filter(workspace=workspace, replaced_by=None)
-    ending = ending.with_status(Status.EXPIRING, at=at).order_by("expires_at", "pk")
-    found = list(ending.values_list("pk", "name", "expires_at")[:_COUNTED_AT_MOST])
+    found = [token for token in ending if not token.is_rotated]
+    if not found:
+        return
+    first = found[0]
     if len(found) == 1:
-        ((pk, name, expires_at),) = found
-        url = reverse("admin:tokens_token_change", args=[pk])
-        yield Need(
-            "warn", gettext("The token “%(name)s” ends") % {"name": name}, url, Action.TOKEN_WRITE, at=expires_at
-        )
-    elif found:
+        text = gettext("The token “%(name)s” ends") % {"name": first.name}
+        url = reverse("admin:tokens_token_change", args=[first.pk])
+    else:
         text = gettext("%(count)s tokens end within 30 days, “%(name)s” first")
+        text %= {"count": shown(len(found)), "name": first.name}
         url = reverse("admin:tokens_token_changelist") + f"?status={Status.EXPIRING}"
-        text %= {"count": _shown(len(found)), "name": found[0][1]}
-        yield Need("warn", text, url, Action.TOKEN_WRITE, at=found[0][2])
+    yield Need("warn", text, url, Action.TOKEN_WRITE, at=first.expires_at)
 
 
-def _refusals(recent: RecentCalls) -> Iterator[Need]:
+def _refusals(workspace: Workspace, recent: RecentCalls) -> Iterator[Need]:
     """Those that somebody here can mend; what a program sent wrong is its own affair."""
     page = reverse("admin:tokens_requestlogentry_changelist")
     if recent.failed:
@@ -170,13 +188,13 @@ def _refusals(recent: RecentCalls) -> Iterator[Need]:
             recent.failed,
         )
         yield Need("bad", text % {"count": recent.failed}, f"{page}?answer=5", Action.WORKSPACE_WRITE)
-    if recent.lacking:
+    if recent.lacking and is_still_lacked(workspace, since=recent.since):
         text = ngettext(
             "%(count)s call was refused for lack of an ability in 24 hours",
             "%(count)s calls were refused for lack of an ability in 24 hours",
             recent.lacking,
         )
-        url = reverse("admin:tokens_requestlogentry_insight") + "?days=7"
+        url = reverse("admin:tokens_requestlogentry_insight") + "?days=7#lacked"
         yield Need("info", text % {"count": recent.lacking}, url, Action.TOKEN_WRITE)
     if recent.locked_out:
         text = ngettext(
@@ -184,52 +202,37 @@ def _refusals(recent: RecentCalls) -> Iterator[Need]:
             "%(count)s calls were refused for their token, address or rate in 24 hours",
             recent.locked_out,
         )
-        yield Need("info", text % {"count": recent.locked_out}, f"{page}?answer=4", Action.TOKEN_WRITE)
+        url = f"{page}?answer={StatusClassFilter.LOCKED_OUT}"
+        yield Need("info", text % {"count": recent.locked_out}, url, Action.TOKEN_WRITE)
 
 
 def _operations(workspace: Workspace, *, at: datetime) -> Iterator[Need]:
-    newest = Operation.objects.filter(workspace=workspace).order_by("-id").only("kind", "state", "title", "created_at")
-    operations = list(newest[:_OPERATIONS_AMONG])
-    waiting = [each for each in operations if each.state == Operation.State.PREVIEW]
-    failed = [
-        each for each in operations if each.state == Operation.State.FAILED and each.created_at > at - _FAILED_SINCE
-    ]
+    newest = Operation.objects.filter(workspace=workspace).order_by("-id")
+    operations = list(newest.values_list("pk", "state", "title", "created_at")[:_OPERATIONS_AMONG])
+    waiting = [each for each in operations if each[1] == Operation.State.PREVIEW]
+    failed = [each for each in operations if each[1] == Operation.State.FAILED and each[3] > at - _FAILED_SINCE]
     for level, text, found in (
         ("info", gettext("Prepared, and waits to be checked: %(title)s"), waiting),
         ("warn", gettext("Failed: %(title)s"), failed),
     ):
-        for each in found[:_NAMED_AT_MOST]:
-            url = reverse("admin:personas_operation_change", args=[each.pk])
-            yield Need(
-                level,
-                text % {"title": Truncator(retold(each.title)).chars(80)},
-                url,
-                Action.PERSONA_WRITE,
-                at=each.created_at,
-            )
+        for pk, _state, title, created_at in found[:_NAMED_AT_MOST]:
+            url = reverse("admin:personas_operation_change", args=[pk])
+            named = {"title": Truncator(retold(title)).chars(80)}
+            yield Need(level, text % named, url, Action.PERSONA_WRITE, at=created_at)
 
 
-def _drift(workspace: Workspace) -> Iterator[Need]:
-    drifted = Link.objects.filter(connection__workspace=workspace, drifted_at__isnull=False).order_by()
-    connections = list(drifted.values_list("connection_id", flat=True)[:_COUNTED_AT_MOST])
-    if connections:
-        text = ngettext(
-            "%(count)s person differs on a platform", "%(count)s people differ on a platform", len(connections)
-        )
-        url = reverse("admin:platforms_connection_drift", args=[connections[0]])
-        yield Need("info", text % {"count": _shown(len(connections))}, url, Action.PERSONA_WRITE)
+def _drift(workspace: Workspace, connections: Iterable[Connection]) -> Iterator[Need]:
+    counts: dict[int, int] = dict(_DRIFTED.rows(workspace.pk, COUNTED_AT_MOST))
+    for connection in [each for each in connections if each.pk in counts][:_NAMED_AT_MOST]:
+        count = counts[connection.pk]
+        text = ngettext("%(count)s person differs on “%(name)s”", "%(count)s people differ on “%(name)s”", count)
+        url = reverse("admin:platforms_connection_drift", args=[connection.pk])
+        yield Need("info", text % {"count": shown(count), "name": connection.name}, url, Action.PERSONA_WRITE)
 
 
 def _duplicates(workspace: Workspace) -> Iterator[Need]:
-    if count := _count(DuplicatePair.objects.filter(workspace=workspace, dismissed_at=None).order_by("-id")):
+    [(count,)] = _DUPLICATES.rows(workspace.pk, COUNTED_AT_MOST)
+    if count:
         text = ngettext("%(count)s likely duplicate", "%(count)s likely duplicates", count)
         url = reverse("admin:personas_duplicatepair_changelist")
-        yield Need("info", text % {"count": _shown(count)}, url, Action.PERSONA_WRITE)
-
-
-def _count(rows: QuerySet[Any]) -> int:
-    return len(rows.values_list("pk")[:_COUNTED_AT_MOST])
-
-
-def _shown(count: int) -> str:
-    return "99+" if count >= _COUNTED_AT_MOST else str(count)
+        yield Need("info", text % {"count": shown(count)}, url, Action.PERSONA_WRITE)

@@ -1,45 +1,62 @@
 """The console's first page: is everything all right, and what is there to do?"""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.language import grouped
-from accounts.models import Membership, Workspace
-from delivery import beats, figures
+from accounts.models import Workspace
+from delivery import figures
 from delivery.console.monitor import Headline, headline_of
-from delivery.models import Delivery, Destination
+from delivery.models import Delivery
 from delivery.states import State
 from personas.models import Persona
 from platforms.models import Connection, Link
+from raven_admin.statements import Statement
 from tokens.models import RequestLogEntry, Status, Token
-from tokens.refusals import AbilityMissing
+from tokens.refusals import LOCKED_OUT, AbilityMissing
+from tokens.usage import answers_of
 
 LOOKS_BACK = timedelta(hours=24)
-CALLS_AT_MOST = 10_000
-"""So that the page costs the same however busy a workspace is."""
 TOKENS_SHOWN = 5
-CALLS_SHOWN = 8
+CALLS_SHOWN = 5
 REASONS_SHOWN = 5
-_COUNTED_AT_MOST = 1_000
+COUNTED_AT_MOST = 100
 _LOOKED_AT_FOR_KINDS = 200
+_OF_CONNECTIONS = (
+    "base_url",
+    "settings",
+    "credential_expires_at",
+    "tested_at",
+    "test_problem",
+    "destination__name",
+    "destination__is_on",
+    "destination__consecutive_failures",
+    "destination__last_problem",
+    "destination__last_problem_at",
+)
+_BEGUN = Statement("""
+    SELECT EXISTS (SELECT 1 FROM tokens_token WHERE workspace_id = %(workspace_id)s),
+        (SELECT COUNT(*) FROM (SELECT 1 FROM accounts_membership WHERE workspace_id = %(workspace_id)s LIMIT 2) people)
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class RecentCalls:
-    """The calls of the last 24 hours, or the newest 10,000 of them."""
+    """All calls of the last 24 hours, and of the hour that those began in."""
 
     total: int
     refused: int
     reasons: list[tuple[str, int]]
     """(code, calls), the most frequent first."""
+    since: datetime
     is_cut: bool
-    """There were more than 10,000."""
+    """There were more: no worker counts them."""
     lacking: int = 0
     """Of the refused ones, those that needed an ability which their token lacks."""
     locked_out: int = 0
@@ -50,6 +67,17 @@ class RecentCalls:
     @property
     def worked(self) -> int:
         return self.total - self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class EndingToken:
+    """One that ends within 30 days."""
+
+    pk: int
+    name: str
+    expires_at: datetime
+    is_rotated: bool
+    """There is another in its place, so that it ends as it was meant to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +97,27 @@ class Deliveries:
     @property
     def unknown_shown(self) -> str:
         return _shown(self.unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the page is made of, each asked for once."""
+
+    deliveries: Deliveries | None
+    """None when the workspace is connected to nothing, and nothing is open."""
+    recent: RecentCalls
+    ending: list[EndingToken]
+    """Those that end first, a hundred at most."""
+    connections: list[Connection]
+    """A hundred at most, with their destinations."""
+
+    @property
+    def ending_shown(self) -> list[EndingToken]:
+        return self.ending[:TOKENS_SHOWN]
+
+    @property
+    def ending_count(self) -> str:
+        return shown(len(self.ending))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,71 +143,71 @@ class FirstLook:
     """A message."""
 
 
-def expiring_tokens(workspace: Workspace, *, at: datetime) -> tuple[list[Token], int]:
-    """The tokens that end soonest within 30 days, and how many there are (counted to 1,000)."""
-    expiring = Token.objects.filter(workspace=workspace).with_status(Status.EXPIRING, at=at)
-    shown = list(expiring.order_by("expires_at", "id")[: TOKENS_SHOWN + 1])
-    count = len(shown) if len(shown) <= TOKENS_SHOWN else expiring.order_by().values("pk")[:_COUNTED_AT_MOST].count()
-    return shown[:TOKENS_SHOWN], count
+def facts_of(workspace: Workspace, *, at: datetime) -> Facts:
+    connections = Connection.objects.filter(workspace=workspace, destination__removed_at=None)
+    return Facts(
+        deliveries=deliveries(workspace, at=at),
+        recent=recent_calls(workspace, at=at),
+        ending=ending_tokens(workspace, at=at),
+        connections=list(connections.select_related("destination").only(*_OF_CONNECTIONS)[:COUNTED_AT_MOST]),
+    )
+
+
+def ending_tokens(workspace: Workspace, *, at: datetime) -> list[EndingToken]:
+    """The lasting tokens that end within 30 days, the soonest first."""
+    ending = Token.objects.lasting().filter(workspace=workspace).with_status(Status.EXPIRING, at=at)
+    rows: Any = ending.order_by("expires_at", "pk").values_list("pk", "name", "expires_at", "replaced_by")
+    return [
+        EndingToken(pk, name, expires_at, is_rotated=replaced_by is not None)
+        for pk, name, expires_at, replaced_by in rows[:COUNTED_AT_MOST]
+    ]
 
 
 def recent_calls(workspace: Workspace, *, at: datetime) -> RecentCalls:
-    """Counted over at most the newest 10,000 calls of the workspace."""
-    calls = RequestLogEntry.objects.filter(workspace=workspace)
-    newest = calls.order_by("-pk").values("pk")[:CALLS_AT_MOST]
-    rows = list(
-        RequestLogEntry.objects.filter(pk__in=newest, received_at__gte=at - LOOKS_BACK)
-        .order_by()
-        .values_list("status", "code")
-        .annotate(calls=Count("pk"))
-    )
-    total = sum(row[2] for row in rows)
+    """From what is counted by the hour, so that the page costs the same however busy a workspace is."""
+    since = (at - LOOKS_BACK).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    answers = answers_of(workspace, since=since)
     by_code: dict[str, int] = {}
-    for status, code, count in rows:
+    for (status, code), count in answers.calls.items():
         if status >= 400:
             by_code[code or str(status)] = by_code.get(code or str(status), 0) + count
-    reasons = sorted(by_code.items(), key=lambda reason: -reason[1])[:REASONS_SHOWN]
-    lacking = by_code.get(AbilityMissing.code, 0)
     return RecentCalls(
-        total,
-        sum(by_code.values()),
-        reasons,
-        is_cut=total >= CALLS_AT_MOST,
-        lacking=lacking,
-        locked_out=sum(count for status, _code, count in rows if status in {401, 403, 429}) - lacking,
-        failed=sum(count for status, _code, count in rows if status >= 500),
+        total=sum(answers.calls.values()),
+        refused=sum(by_code.values()),
+        reasons=sorted(by_code.items(), key=lambda reason: (-reason[1], reason[0]))[:REASONS_SHOWN],
+        since=since,
+        is_cut=answers.is_cut,
+        lacking=by_code.get(AbilityMissing.code, 0),
+        locked_out=sum(count for code, count in by_code.items() if code in LOCKED_OUT),
+        failed=sum(count for (status, _code), count in answers.calls.items() if status >= 500),
     )
 
 
 def deliveries(workspace: Workspace, *, at: datetime) -> Deliveries | None:
-    """None when the workspace is connected to nothing, and nothing is open."""
-    oldest = figures.oldest_undelivered(workspace_id=workspace.pk, now=at)
-    if oldest is None and not Destination.objects.filter(workspace=workspace, removed_at=None).exists():
+    standing = figures.standing_of(workspace_id=workspace.pk, now=at)
+    if standing.oldest is None and not standing.has_destinations:
         return None
-    counts = {State.REFUSED: 0, State.UNKNOWN: 0}
-    if oldest is not None:
-        for state in counts:
-            found = Delivery.objects.filter(workspace=workspace, state=state).order_by()
-            counts[state] = found.values("pk")[:_COUNTED_AT_MOST].count()
-    is_worker_missing = not beats.workers(now=at).alive
-    return Deliveries(headline_of(oldest), is_worker_missing, counts[State.REFUSED], counts[State.UNKNOWN])
+    return Deliveries(headline_of(standing.oldest), not standing.has_worker, standing.refused, standing.unknown)
 
 
 def latest_calls(workspace: Workspace) -> list[RequestLogEntry]:
-    calls = RequestLogEntry.objects.filter(workspace=workspace).select_related("token")
-    return list(calls.defer("request_body", "response_body").order_by("-pk")[:CALLS_SHOWN])
+    """With the names of their tokens."""
+    calls = RequestLogEntry.objects.filter(workspace=workspace).select_related("token").order_by("-pk")
+    fields = ("request_id", "received_at", "method", "path", "status", "code", "token__name")
+    return list(calls.only(*fields)[:CALLS_SHOWN])
 
 
 def next_steps(workspace: Workspace, *, has_calls: bool) -> list[Step]:
     """What a new workspace goes through; empty once all of it is done."""
-    tokens = Token.objects.filter(workspace=workspace)
-    has_colleague = Membership.objects.filter(workspace=workspace).values("pk")[:2].count() > 1
+    begun = _BEGUN.row(workspace_id=workspace.pk)
+    assert begun is not None  # noqa: S101 - it counts
+    has_token, people = begun
     steps = [
         Step(
             _("Issue your first token"),
             _("A program shows it with every call. You choose what it may do."),
             reverse("admin:tokens_token_add"),
-            tokens.exists(),
+            bool(has_token),
         ),
         Step(
             _("Make a call with it"),
@@ -170,21 +219,18 @@ def next_steps(workspace: Workspace, *, has_calls: bool) -> list[Step]:
             _("Add a colleague"),
             _("An admin sets everything up, support works with personas and messages, a viewer only looks."),
             reverse("admin:accounts_membership_add"),
-            has_colleague,
+            people > 1,
         ),
     ]
     return [] if all(step.is_done for step in steps) else steps
 
 
-def first_look(workspace: Workspace) -> FirstLook | None:
+def first_look(workspace: Workspace, *, connections: list[Connection]) -> FirstLook | None:
     """What can be tried at once where the demo has connected the workspace to another one of this server.
 
     None elsewhere, and once both have been done.
     """
-    here = Connection.objects.filter(
-        workspace=workspace, destination__removed_at=None, base_url__startswith=f"{settings.BASE_URL}/"
-    )
-    connections = list(here.select_related("destination"))
+    connections = [each for each in connections if each.base_url.startswith(f"{settings.BASE_URL}/")]
     if not connections:
         return None
     delivered = Delivery.objects.filter(workspace=workspace, state=State.DELIVERED).order_by("-id")
@@ -203,5 +249,10 @@ def first_look(workspace: Workspace) -> FirstLook | None:
     )
 
 
+def shown(count: int) -> str:
+    """A number that was counted to `COUNTED_AT_MOST`."""
+    return f"{COUNTED_AT_MOST - 1}+" if count >= COUNTED_AT_MOST else str(count)
+
+
 def _shown(count: int) -> str:
-    return f"{grouped(count)}{'+' if count >= _COUNTED_AT_MOST else ''}"
+    return f"{grouped(count)}{'+' if count >= figures.COUNTED_AT_MOST else ''}"

@@ -17,10 +17,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts import views
-from accounts.access import current_workspace, may
+from accounts.access import current_workspace, may, membership_of
 from accounts.console import ConsoleModelAdmin
 from accounts.forms import SignInForm
-from accounts.models import Membership, User, Workspace
+from accounts.models import User, Workspace
 from accounts.roles import Action
 from raven_admin import attention, dashboard
 from raven_admin.commands import Command
@@ -139,17 +139,17 @@ class ConsoleSite(AdminSite):
         workspace = current_workspace(request)
         assert workspace is not None  # noqa: S101 - admin_view lets nobody in without one
         now = timezone.now()
-        expiring, expiring_count = dashboard.expiring_tokens(workspace, at=now)
+        facts = dashboard.facts_of(workspace, at=now)
         latest = dashboard.latest_calls(workspace)
-        deliveries, recent = dashboard.deliveries(workspace, at=now), dashboard.recent_calls(workspace, at=now)
-        needs = attention.needs_of(request.user, workspace, deliveries=deliveries, recent=recent, at=now)
+        needs = attention.needs_of(request.user, workspace, facts, at=now)
         context = self.each_context(request) | {
             "title": _("Overview"),
-            "expiring": expiring,
-            "expiring_count": expiring_count,
+            "expiring": facts.ending_shown,
+            "expiring_count": facts.ending_count,
+            "has_more_expiring": len(facts.ending) > len(facts.ending_shown),
             "latest": latest,
-            "deliveries": deliveries,
-            "recent": recent,
+            "deliveries": facts.deliveries,
+            "recent": facts.recent,
             "needs": [need for need in needs if need.is_mine],
             "others_needs": [need for need in needs if not need.is_mine],
             "is_pro": workspace.is_pro(at=now),
@@ -158,7 +158,7 @@ class ConsoleSite(AdminSite):
             "first_look": None,
         }
         if may(request.user, Action.PERSONA_WRITE, workspace):
-            context["first_look"] = dashboard.first_look(workspace)
+            context["first_look"] = dashboard.first_look(workspace, connections=facts.connections)
         if context["may_write"]:
             context["steps"] = dashboard.next_steps(workspace, has_calls=bool(latest))
         return TemplateResponse(request, "admin/index.html", context)
@@ -257,7 +257,8 @@ class ConsoleSite(AdminSite):
     def _role_label(request: HttpRequest) -> str | Promise:
         if request.user.is_superuser:
             return _("Superuser")
-        membership = Membership.objects.filter(user=request.user.pk, workspace=current_workspace(request)).first()
+        workspace = current_workspace(request)
+        membership = membership_of(request.user, workspace) if workspace else None
         return membership.get_role_display() if membership else ""
 
 

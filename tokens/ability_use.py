@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from accounts.models import Workspace
 from raven_admin.errors import RavenError
+from raven_admin.statements import Statement
 from tokens.abilities import ABILITIES
 from tokens.configuration import Configuration, FieldChange
 from tokens.models import Token, TokenEvent
@@ -14,6 +16,29 @@ from tokens.services import Actor, configure_token
 from tokens.usage import Day, known_from
 
 _EVENTS_AT_MOST = 500
+_TOKENS_AMONG = 200
+_TAIL_AT_MOST = 10_000
+_STILL_LACKED = Statement("""
+    SELECT 1 FROM (
+        SELECT id FROM tokens_token
+         WHERE workspace_id = %(workspace_id)s AND parent_id IS NULL AND last_used_at IS NOT NULL
+         ORDER BY last_used_at DESC LIMIT %(tokens)s
+    ) token JOIN tokens_tokenday day ON day.token_id = token.id AND day.day >= %(first)s AND day.code = %(code)s
+     WHERE day.ability <> '' AND NOT EXISTS (
+        SELECT 1 FROM tokens_tokenability held WHERE held.token_id = token.id AND held.key = day.ability
+     )
+     UNION ALL
+    SELECT 1 FROM (
+        SELECT token_id, ability, code FROM tokens_requestlogentry
+         WHERE workspace_id = %(workspace_id)s
+           AND id > (SELECT COALESCE(MAX(last_entry_id), 0) FROM tokens_usageprogress)
+         ORDER BY id DESC LIMIT %(calls)s
+    ) call JOIN tokens_token token ON token.id = call.token_id
+     WHERE call.code = %(code)s AND call.ability <> '' AND NOT EXISTS (
+        SELECT 1 FROM tokens_tokenability held WHERE held.token_id = call.token_id AND held.key = call.ability
+     )
+     LIMIT 1
+""")
 
 
 @dataclass(eq=False)
@@ -70,6 +95,15 @@ def lacked(token: Token, calls: Iterable[Day]) -> list[LackedAbility]:
             known = found.get(day.ability, LackedAbility(day.ability, 0, day.last_at, day.ability in keys))
             found[day.ability] = replace(known, calls=known.calls + day.calls, last_at=max(known.last_at, day.last_at))
     return sorted(found.values(), key=lambda each: (each.is_on, -each.calls, each.key))
+
+
+def is_still_lacked(workspace: Workspace, *, since: datetime) -> bool:
+    """Whether one of the 200 tokens used last was refused an ability from the day of `since` on that it lacks yet."""
+    found = _STILL_LACKED.row(
+        workspace_id=workspace.pk, first=str(since.date()), code=AbilityMissing.code, tokens=_TOKENS_AMONG,
+        calls=_TAIL_AT_MOST,
+    )  # fmt: skip
+    return found is not None
 
 
 def switch_abilities(

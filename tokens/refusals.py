@@ -241,3 +241,15 @@ class InternalError(RavenError):
     """Something went wrong on our side; nothing was saved. Tell your admin the request id."""
 
     code: ClassVar[str] = "internal_error"
+
+
+LOCKED_OUT = frozenset(
+    refusal.code
+    for refusal in (
+        TokenUnknown, TokenNotActiveYet, TokenExpired, TokenDisabled, TokenRevoked, SourceRefused, RateLimitExceeded
+    )
+)  # fmt: skip
+"""Codes of calls that somebody here can let in: by another token, from elsewhere too, or more often.
+
+A rehearsal refuses calls as well, but because somebody wants it to, and without Pro there is no token to mend.
+"""

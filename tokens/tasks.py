@@ -18,8 +18,9 @@ from tokens.models import (
     UsageCount,
     UsageProgress,
     WorkspaceDay,
+    WorkspaceHour,
 )
-from tokens.usage import roll_up
+from tokens.usage import HOURS_KEPT, roll_up
 
 BUCKET_IDLE_AFTER = timedelta(hours=1)
 """A bucket refills in a minute; after an hour without a call it says nothing that a new one would not."""
@@ -41,6 +42,7 @@ def prune() -> None:
     prune_request_log(before=now - kept)
     prune_usage(before=now - max(kept, timedelta(days=USAGE_DAYS + 1)))
     prune_days(before=now - timedelta(days=settings.DAILY_FIGURES_DAYS))
+    prune_hours(before=now - HOURS_KEPT)
     prune_idempotency_keys(before=now - KEPT)
     prune_rate_buckets(before=now - BUCKET_IDLE_AFTER)
 
@@ -76,6 +78,10 @@ def prune_days(*, before: datetime) -> int:
         while old := list(days.order_by("day").values_list("pk", flat=True)[:_BATCH]):
             deleted += _delete(model._default_manager.filter(pk__in=old))
     return deleted
+
+
+def prune_hours(*, before: datetime) -> int:
+    return _delete(WorkspaceHour.objects.filter(hour__lt=before))
 
 
 def prune_idempotency_keys(*, before: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qs
 
@@ -31,7 +32,13 @@ NOTHING = mark_safe('<span class="muted">–</span>')
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """The icon `name` of static/icons.svg; it says nothing to a screen reader, so a text must stand beside it."""
-    return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', static("icons.svg"), name)
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', _sprite(), name)
+
+
+@cache
+def _sprite() -> str:
+    """Asked once: a page has two hundred icons, and the address of a static file does not change while we run."""
+    return static("icons.svg")
 
 
 @register.simple_tag

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -176,8 +178,21 @@ def _try(request: HttpRequest, token: Token, form: CallbacksForm, context: dict[
 
 
 # ------------------------------------------------------------------------------------------------ one callback
+class TroubleFilter(SimpleListFilter):
+    title = _("State")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("trouble", _("Failing, or switched off for it"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> "QuerySet[Callback]":
+        found: QuerySet[Callback] = queryset.in_trouble() if self.value() == "trouble" else queryset
+        return found
+
+
 class CallbackPages(WorkspaceModelAdmin):
     write_action = Action.TOKEN_WRITE
+    list_filter = (TroubleFilter,)
     list_display = ("event_there", "of_token", "standing", "last_delivered")
     list_display_links = ("event_there",)
     list_select_related = ("token", "destination")

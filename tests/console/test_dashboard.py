@@ -14,12 +14,15 @@ from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Link
 from raven_admin import dashboard
 from tests.console.conftest import make_call, make_persona
+from tokens import usage
 from tokens.configuration import Configuration
 from tokens.models import Token
 from tokens.services import COMMAND_LINE, issue_token
+from tokens.usage import roll_up
 
 pytestmark = pytest.mark.django_db
 INDEX = reverse("admin:index")
+DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
@@ -29,12 +32,20 @@ def signed_in(user: User) -> Client:
     return client
 
 
+def the_hour_of(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def first_look(workspace: Workspace) -> dashboard.FirstLook | None:
+    return dashboard.first_look(workspace, connections=dashboard.facts_of(workspace, at=NOW).connections)
+
+
 def call(token: Token, number: int, *, at: datetime, status: int, code: str = "") -> None:
     make_call(token.workspace, token=token, request_id=f"req_{number:026d}", received_at=at, status=status, code=code)
 
 
 def test_calls_of_24_hours_are_counted_and_refusals_named(token: Token, now: datetime) -> None:
-    call(token, 1, at=now - timedelta(hours=25), status=401, code="token_expired")
+    call(token, 1, at=now - timedelta(hours=26), status=401, code="token_expired")
     call(token, 2, at=now - timedelta(hours=23), status=401, code="token_expired")
     call(token, 3, at=now - timedelta(hours=2), status=403, code="ability_missing")
     call(token, 4, at=now - timedelta(hours=1), status=403, code="ability_missing")
@@ -43,20 +54,36 @@ def test_calls_of_24_hours_are_counted_and_refusals_named(token: Token, now: dat
     recent = dashboard.recent_calls(token.workspace, at=now)
 
     assert recent == dashboard.RecentCalls(
-        4, 3, [("ability_missing", 2), ("token_expired", 1)], is_cut=False, lacking=2, locked_out=1
-    )
+        total=4, refused=3, reasons=[("ability_missing", 2), ("token_expired", 1)], since=the_hour_of(now - DAY),
+        is_cut=False, lacking=2, locked_out=1,
+    )  # fmt: skip
 
 
-def test_counting_looks_at_a_bounded_number_of_calls(
-    token: Token, now: datetime, monkeypatch: pytest.MonkeyPatch
+def test_calls_are_the_same_before_and_after_the_worker_counted_them(token: Token, now: datetime) -> None:
+    moments = [now - timedelta(hours=26), now - DAY, now - timedelta(hours=5), now]
+    for number, at in enumerate(moments):
+        call(token, number, at=at, status=401 if number % 2 else 200, code="token_expired" if number % 2 else "")
+    before = dashboard.recent_calls(token.workspace, at=now)
+
+    counted = roll_up(now=now)
+
+    assert (counted, before.total, before.refused) == (3, 3, 2)
+    assert dashboard.recent_calls(token.workspace, at=now) == before
+
+
+def test_calls_that_no_worker_counted_are_looked_at_up_to_a_bound_and_then_all_is_not_said_to_be_well(
+    admin_user: User, token: Token, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dashboard, "CALLS_AT_MOST", 3)
     for number in range(5):
-        call(token, number, at=now, status=200)
+        call(token, number, at=datetime.now(UTC), status=200)
+    whole = signed_in(admin_user).get(INDEX).content.decode()
+    monkeypatch.setattr(usage, "_ANSWERS_AT_MOST", 3)
 
-    recent = dashboard.recent_calls(token.workspace, at=now)
+    recent = dashboard.recent_calls(token.workspace, at=datetime.now(UTC))
 
     assert (recent.total, recent.is_cut) == (3, True)
+    assert "All is well" in whole
+    assert "All is well" not in signed_in(admin_user).get(INDEX).content.decode()
 
 
 def test_tokens_that_end_soon_are_listed_soonest_first(workspace: Workspace, now: datetime) -> None:
@@ -64,10 +91,10 @@ def test_tokens_that_end_soon_are_listed_soonest_first(workspace: Workspace, now
         configuration = Configuration(name=f"{days} days", expires_at=now + timedelta(days=days))
         issue_token(workspace=workspace, configuration=configuration, by=COMMAND_LINE)
 
-    shown, count = dashboard.expiring_tokens(workspace, at=now)
+    facts = dashboard.facts_of(workspace, at=now)
 
-    assert [token.name for token in shown] == ["3 days", "4 days", "5 days", "6 days", "7 days"]
-    assert count == 7
+    assert [token.name for token in facts.ending_shown] == ["3 days", "4 days", "5 days", "6 days", "7 days"]
+    assert facts.ending_count == "7"
 
 
 def test_overview_says_whether_all_is_delivered_and_whether_anybody_sends(
@@ -150,13 +177,13 @@ def test_newcomer_to_the_demo_is_told_what_to_watch_arrive_until_it_has(
     Link.objects.create(connection=connection, persona_id=rina.pk, remote_id="7")
 
     connected, of_viewer = (signed_in(user).get(INDEX).content.decode() for user in (support_user, viewer_user))
-    looks = [dashboard.first_look(workspace)]
+    looks = [first_look(workspace)]
     for kind in ("persona.changed", "message.sent"):
         Delivery.objects.create(
             workspace=workspace, destination=connection.destination, lane="persona:1", kind=kind, state="delivered",
             due_at=NOW, since=NOW, created_at=NOW,
         )  # fmt: skip
-        looks.append(dashboard.first_look(workspace))
+        looks.append(first_look(workspace))
 
     assert "Watch a change arrive" not in before + of_viewer
     assert "This workspace is connected to Sandbox" in connected
@@ -174,4 +201,4 @@ def test_connection_to_somewhere_else_is_no_demo(workspace: Workspace) -> None:
     )
     add_connection(workspace=workspace, draft=draft)
 
-    assert dashboard.first_look(workspace) is None
+    assert first_look(workspace) is None

@@ -14,8 +14,9 @@ from platforms.models import Connection, Link
 from raven_admin import attention, dashboard
 from tests.console.conftest import make_call, make_persona
 from tokens.configuration import Configuration
-from tokens.models import Callback, Token
+from tokens.models import Callback, Token, TokenAbility
 from tokens.services import COMMAND_LINE, issue_token, rotate_token
+from tokens.usage import roll_up
 
 pytestmark = pytest.mark.django_db
 
@@ -23,17 +24,32 @@ INDEX = reverse("admin:index")
 DAY = timedelta(days=1)
 
 
+@pytest.fixture
+def superuser() -> User:
+    user: User = User.objects.create_superuser("root")
+    return user
+
+
 def needs(user: User, workspace: Workspace, at: datetime) -> list[attention.Need]:
-    return attention.needs_of(
-        user, workspace, at=at,
-        deliveries=dashboard.deliveries(workspace, at=at), recent=dashboard.recent_calls(workspace, at=at),
-    )  # fmt: skip
+    return attention.needs_of(user, workspace, dashboard.facts_of(workspace, at=at), at=at)
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
 
 
 def page_of(user: User) -> str:
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client.get(INDEX).content.decode()
+    return signed_in(user).get(INDEX).content.decode()
+
+
+def log_calls(token: Token, at: datetime, *answers: tuple[int, str]) -> None:
+    for number, (status, code) in enumerate(answers):
+        make_call(
+            token.workspace, token=token, request_id=f"req_{number:026d}", received_at=at, status=status, code=code,
+            ability="data_export",
+        )  # fmt: skip
 
 
 def destination(workspace: Workspace, name: str = "Shop chat", **fields: Any) -> Destination:
@@ -66,6 +82,24 @@ def operation(workspace: Workspace, state: str, at: datetime) -> Operation:
     return Operation.objects.create(
         workspace=workspace, kind="import", state=state, title="people.xlsx", created_at=at, actor_label="Ayu"
     )
+
+
+def _one_of_each(token: Token, now: datetime) -> None:
+    workspace = token.workspace
+    for state, age in (("waiting", 20), ("refused", 0), ("unknown", 0)):
+        late(workspace, state, now - timedelta(minutes=age))
+    there = connection(workspace, there=destination(workspace, "A", consecutive_failures=9))
+    connection(workspace, there=destination(workspace, "B"), test_problem="401")
+    connection(workspace, there=destination(workspace, "C"), credential_expires_at=now)
+    for event in ("message.received", "message.status", "persona.updated", "token.expiring"):
+        callback(token, event, failing_since=now)
+    issue_token(workspace=workspace, configuration=Configuration(name="x", expires_at=now + DAY), by=COMMAND_LINE)
+    TokenAbility.objects.filter(token=token, key="data_export").delete()
+    log_calls(token, now, (403, "ability_missing"), (401, "token_expired"), (500, "internal_error"))
+    operation(workspace, "preview", now)
+    first, second = (make_persona(workspace, name, number) for name, number in (("A", "+621"), ("B", "+622")))
+    DuplicatePair.objects.create(workspace=workspace, first=first, second=second, reason="near_name")
+    Link.objects.create(connection=there, persona_id=first.pk, remote_id="1", drifted_at=now)
 
 
 def test_late_refused_and_unknown_deliveries_need_somebody(
@@ -149,19 +183,48 @@ def test_tokens_that_end_soon_need_somebody_unless_they_were_rotated(
 def test_refused_calls_that_somebody_here_can_mend_are_told_and_mistakes_of_programs_are_not(
     admin_user: User, token: Token, now: datetime
 ) -> None:
-    for number, (status, code) in enumerate(
-        [(403, "ability_missing"), (403, "ability_missing"), (401, "token_expired"), (429, "rate_limit_exceeded"),
-         (400, "body_invalid"), (404, "user_not_found"), (500, "internal_error"), (200, "")]
-    ):  # fmt: skip
-        make_call(
-            token.workspace, token=token, request_id=f"req_{number:026d}", received_at=now, status=status, code=code
-        )
+    TokenAbility.objects.filter(token=token, key="data_export").delete()
+    log_calls(
+        token, now,
+        (403, "ability_missing"), (403, "ability_missing"), (401, "token_expired"), (429, "rate_limit_exceeded"),
+        (400, "body_invalid"), (404, "user_not_found"), (500, "internal_error"), (200, ""),
+    )  # fmt: skip
 
-    assert [(need.level, need.text) for need in needs(admin_user, token.workspace, now)] == [
-        ("bad", "1 API call failed on our side in 24 hours"),
-        ("info", "2 calls were refused for lack of an ability in 24 hours"),
-        ("info", "2 calls were refused for their token, address or rate in 24 hours"),
+    page = reverse("admin:tokens_requestlogentry_changelist")
+    insight = reverse("admin:tokens_requestlogentry_insight")
+    assert [(need.level, need.text, need.url) for need in needs(admin_user, token.workspace, now)] == [
+        ("bad", "1 API call failed on our side in 24 hours", f"{page}?answer=5"),
+        ("info", "2 calls were refused for lack of an ability in 24 hours", f"{insight}?days=7#lacked"),
+        ("info", "2 calls were refused for their token, address or rate in 24 hours", f"{page}?answer=locked_out"),
     ]
+
+
+def test_calls_that_a_rehearsal_refused_need_nobody(admin_user: User, token: Token, now: datetime) -> None:
+    log_calls(token, now, (401, "token_paused"), (401, "token_disabled"))
+
+    [need] = needs(admin_user, token.workspace, now)
+
+    assert need.text == "1 call was refused for its token, address or rate in 24 hours"
+    client = signed_in(admin_user)
+    assert [call.code for call in client.get(need.url).context["cl"].result_list] == ["token_disabled"]
+
+
+@pytest.mark.parametrize("is_counted", [False, True])
+def test_refused_ability_that_the_token_was_given_since_needs_nobody_any_more(
+    admin_user: User, token: Token, now: datetime, is_counted: bool
+) -> None:
+    held = TokenAbility.objects.get(token=token, key="data_export")
+    TokenAbility.objects.filter(pk=held.pk).delete()
+    Token.objects.update(last_used_at=now)
+    log_calls(token, now - timedelta(hours=1), (403, "ability_missing"))
+    if is_counted:
+        roll_up(now=now)
+    before = needs(admin_user, token.workspace, now)
+
+    held.save(force_insert=True)
+
+    assert [need.text for need in before] == ["1 call was refused for lack of an ability in 24 hours"]
+    assert needs(admin_user, token.workspace, now) == []
 
 
 def test_imports_that_wait_duplicates_and_what_differs_there_need_support(
@@ -172,25 +235,72 @@ def test_imports_that_wait_duplicates_and_what_differs_there_need_support(
     waiting = operation(workspace, "preview", now)
     operation(workspace, "done", now)
     operation(workspace, "failed", now - 8 * DAY)
-    there = connection(workspace)
+    there, elsewhere = connection(workspace), connection(workspace, there=destination(workspace, "CRM"))
     Link.objects.create(connection=there, persona_id=first.pk, remote_id="1", drifted_at=now)
+    Link.objects.create(connection=elsewhere, persona_id=first.pk, remote_id="1", drifted_at=now)
+    Link.objects.create(connection=elsewhere, persona_id=second.pk, remote_id="2", drifted_at=now)
 
     found = needs(support_user, workspace, now)
 
     assert [(need.level, need.text, need.url) for need in found] == [
         ("info", "Prepared, and waits to be checked: people.xlsx",
          reverse("admin:personas_operation_change", args=[waiting.pk])),
-        ("info", "1 person differs on a platform", reverse("admin:platforms_connection_drift", args=[there.pk])),
+        ("info", "1 person differs on “Shop chat”", reverse("admin:platforms_connection_drift", args=[there.pk])),
+        ("info", "2 people differ on “CRM”", reverse("admin:platforms_connection_drift", args=[elsewhere.pk])),
         ("info", "1 likely duplicate", reverse("admin:personas_duplicatepair_changelist")),
     ]  # fmt: skip
-    assert [need.is_mine for need in found] == [True, True, True]
-    assert [need.is_mine for need in needs(viewer_user, workspace, now)] == [False, False, False]
+    assert {need.is_mine for need in found} == {True}
+    assert {need.is_mine for need in needs(viewer_user, workspace, now)} == {False}
 
 
-def test_pro_that_ends_soon_is_told(admin_user: User, workspace: Workspace, now: datetime) -> None:
+def test_pro_that_ends_soon_leads_whoever_can_open_them_to_the_settings_and_only_the_operator_may_solve_it(
+    superuser: User, admin_user: User, support_user: User, workspace: Workspace, now: datetime
+) -> None:
     workspace.pro_until = now + 3 * DAY
 
-    assert [(need.level, need.at) for need in needs(admin_user, workspace, now)] == [("warn", now + 3 * DAY)]
+    found = [need for user in (superuser, admin_user, support_user) for need in needs(user, workspace, now)]
+
+    settings = reverse("admin:accounts_workspace_change", args=[workspace.pk])
+    of_the_operator = "The operator of this server can set a later end."
+    assert [(need.level, need.at, need.url, need.is_mine, need.detail) for need in found] == [
+        ("warn", now + 3 * DAY, settings, True, "Set a later end in the settings of the workspace."),
+        ("warn", now + 3 * DAY, settings, False, of_the_operator),
+        ("warn", now + 3 * DAY, "", False, of_the_operator),
+    ]
+
+
+@pytest.mark.parametrize("role", ["superuser", "admin_user", "support_user", "viewer_user"])
+def test_every_need_leads_to_a_page_that_its_viewer_may_open(
+    request: pytest.FixtureRequest, role: str, token: Token, now: datetime
+) -> None:
+    user, workspace = request.getfixturevalue(role), token.workspace
+    Workspace.objects.filter(pk=workspace.pk).update(pro_until=now + DAY)
+    workspace.refresh_from_db()
+    _one_of_each(token, now)
+    client = signed_in(user)
+
+    found = needs(user, workspace, now)
+
+    assert len(found) == 18
+    assert {need.url: client.get(need.url).status_code for need in found if need.url} == {
+        need.url: 200 for need in found if need.url
+    }
+    assert [need.text for need in found if not need.url] == (
+        ["Pro ends, and with it every API call"] if role in {"support_user", "viewer_user"} else []
+    )
+
+
+def test_callbacks_that_are_not_named_are_on_the_list_that_they_lead_to(
+    admin_user: User, token: Token, now: datetime
+) -> None:
+    events = ["message.received", "message.status", "persona.updated", "token.expiring"]
+    failing = [callback(token, event, failing_since=now - DAY) for event in events]
+    callback(token, "conversation.created")
+
+    more = needs(admin_user, token.workspace, now)[-1]
+
+    assert more.text == "1 more callback fails"
+    assert list(signed_in(admin_user).get(more.url).context["cl"].result_list) == failing[::-1]
 
 
 def test_another_workspaces_troubles_are_not_told(
@@ -242,10 +352,9 @@ def test_counts_end_at_99_and_queries_stay_the_same_however_much_there_is(
         there = connection(workspace, there=destination(workspace, f"C{number}"), test_problem="401")
         Link.objects.create(connection=there, persona_id=persona.pk, remote_id="1", drifted_at=now)
         late(workspace, "refused", now - DAY)
-    client = Client()
-    client.force_login(admin_user, backend="django.contrib.auth.backends.ModelBackend")
+    client = signed_in(admin_user)
 
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(18):
         page = client.get(INDEX).content.decode()
 
     assert "99+ likely duplicates" in page

@@ -6,7 +6,8 @@ from django.utils.crypto import get_random_string
 
 from tokens import tasks
 from tokens.idempotency import KEPT
-from tokens.models import IdempotencyKey, RateBucket, RequestLogEntry, Token, UsageCount, UsageProgress
+from tokens.models import IdempotencyKey, RateBucket, RequestLogEntry, Token, UsageCount, UsageProgress, WorkspaceHour
+from tokens.usage import roll_up
 
 MOMENT = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -44,6 +45,18 @@ def test_only_calls_older_than_the_limit_leave_the_log(token: Token, now: dateti
     tasks.prune.call()
 
     assert list(RequestLogEntry.objects.all()) == [kept]
+
+
+def test_hours_are_kept_for_two_days(token: Token, now: datetime) -> None:
+    for hours in (49, 40):
+        log_call(token, at=now - timedelta(hours=hours))
+    roll_up(now=now - timedelta(hours=10))
+    before = WorkspaceHour.objects.count()
+
+    tasks.prune.call()
+
+    assert before == 2
+    assert [hour.last_at for hour in WorkspaceHour.objects.all()] == [now - timedelta(hours=40)]
 
 
 def test_a_call_leaves_the_log_only_after_it_was_counted(token: Token, now: datetime) -> None:

@@ -7,8 +7,17 @@ import pytest
 from django.apps import apps
 
 from tokens import usage
-from tokens.models import RequestLogEntry, Token, TokenDay, UsageCount, WorkspaceDay
-from tokens.usage import Caller, agents_of, callers_of, calls_of, days_of_token, days_of_workspace, roll_up
+from tokens.models import RequestLogEntry, Token, TokenDay, UsageCount, WorkspaceDay, WorkspaceHour
+from tokens.usage import (
+    Caller,
+    agents_of,
+    answers_of,
+    callers_of,
+    calls_of,
+    days_of_token,
+    days_of_workspace,
+    roll_up,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -155,6 +164,21 @@ def test_days_before_the_update_are_counted_from_the_log_and_known_from_its_firs
     days_of_both = days_of_token(token, days=7), days_of_workspace(token.workspace, days=7)
     assert [sorted(days, key=str) for days in days_of_both] == expected
     assert usage.known_from() == (None if first_id == 1 else now - timedelta(days=3))
+
+
+def test_hours_before_the_update_are_counted_from_the_log(token: Token, log: Log, now: datetime) -> None:
+    for age in (timedelta(days=3), timedelta(hours=30), timedelta(hours=2), timedelta(hours=2)):
+        log(now - age, status=403, code="ability_missing")
+    roll_up(now=now)
+    log(now)
+    since = (now - timedelta(hours=40)).replace(minute=0)
+    expected = answers_of(token.workspace, since=since)
+    WorkspaceHour.objects.all().delete()
+
+    import_module("tokens.migrations.0016_count_hours_of_the_log").count_hours_of_the_log(apps, None)
+
+    assert answers_of(token.workspace, since=since) == expected
+    assert expected.calls == {(403, "ability_missing"): 3, (200, ""): 1}
 
 
 def test_calls_of_many_tokens_cost_no_query_each(token: Token, django_assert_num_queries: Any) -> None:

@@ -28,6 +28,7 @@ from accounts.models import User, Workspace
 from raven_admin.masking import mask_tokens
 from tokens.abilities import ABILITIES
 from tokens.models import RequestLogEntry, Status, Token
+from tokens.refusals import LOCKED_OUT
 from tokens.usage import calls_of
 
 FILTERED_AT_MOST = 50_000
@@ -111,13 +112,21 @@ class UnusedFilter(Choice):
 class StatusClassFilter(Choice):
     title = _("Answer")
     parameter_name = "answer"
+    LOCKED_OUT = "locked_out"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("2", _("2xx: worked")), ("4", _("4xx: refused")), ("5", _("5xx: failed"))]
+        return [
+            ("2", _("2xx: worked")),
+            ("4", _("4xx: refused")),
+            (self.LOCKED_OUT, _("4xx: refused for the token, its address or its rate")),
+            ("5", _("5xx: failed")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if not self.value():
             return queryset
+        if self.value() == self.LOCKED_OUT:
+            return queryset.filter(code__in=LOCKED_OUT)
         first = int(str(self.value())) * 100
         return queryset.filter(status__gte=first, status__lt=first + 100)
 

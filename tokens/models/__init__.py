@@ -11,6 +11,7 @@ from tokens.models.calls import (
     UsageCount,
     UsageProgress,
     WorkspaceDay,
+    WorkspaceHour,
 )
 from tokens.models.notices import BannerDismissal, CalendarFeed, ExpiryNotice
 from tokens.models.tokens import (
@@ -44,6 +45,7 @@ __all__ = [
     "UsageCount",
     "UsageProgress",
     "WorkspaceDay",
+    "WorkspaceHour",
     "masked",
     "status_of",
 ]

@@ -1,5 +1,7 @@
 """Callbacks: where the events of a token are posted to, and what they are signed with."""
 
+from typing import Any, ClassVar, Self
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +23,13 @@ class CallbackEvent(models.TextChoices):
     MESSAGE_STATUS = "message.status", _("Message reports")
     PERSONA_UPDATED = "persona.updated", _("Persona updated")
     TOKEN_EXPIRING = "token.expiring", _("Token expiring")
+
+
+class CallbackQuerySet(models.QuerySet["Callback"]):
+    def in_trouble(self) -> Self:
+        """Those that fail, or were switched off because they did; what somebody switched off is as it should be."""
+        failing = self.filter(failing_since__isnull=False, token__revoked_at=None)
+        return failing.exclude(off_because=Callback.Off.PERSON)
 
 
 class Callback(models.Model):
@@ -49,6 +58,8 @@ class Callback(models.Model):
     warned_at = models.DateTimeField(null=True, editable=False)
     """When that was."""
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[Any] = CallbackQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

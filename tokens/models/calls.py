@@ -113,8 +113,29 @@ class WorkspaceDay(_Day):
         return f"{self.workspace_id} {self.day} {self.ability} {self.status} {self.code}: {self.calls}"
 
 
+class WorkspaceHour(models.Model):
+    """How many calls of a workspace were answered so in an hour (UTC), for what is asked of the last 24 of them."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    hour = models.DateTimeField()
+    """When it began."""
+    status = models.PositiveSmallIntegerField()
+    code = models.CharField(max_length=40, blank=True)
+    calls = models.PositiveBigIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "hour", "status", "code"], name="workspacehour_unique")
+        ]
+        indexes = [models.Index(fields=["hour"], name="workspacehour_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.workspace_id} {self.hour} {self.status} {self.code}: {self.calls}"
+
+
 class UsageProgress(models.Model):
-    """The one row that says up to which log entry calls are counted in `UsageCount`, `TokenDay` and `WorkspaceDay`."""
+    """The one row that says up to which log entry calls are counted: by caller, by day and by hour."""
 
     last_entry_id = models.PositiveBigIntegerField(default=0)
     days_known_from = models.DateTimeField(null=True)
