@@ -11,7 +11,7 @@ COMPILE := .tools/bin/uv pip compile --quiet --python-version 3.11 --no-python-d
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help run test check bench bench-sending bench-lists benchmark screenshots messages lock clean
+.PHONY: help run test check bench bench-sending bench-lists bench-overview benchmark screenshots messages lock clean
 .DEFAULT_GOAL := help
 
 help: ## List what can be done
@@ -36,6 +36,9 @@ bench: .venv/.dev ## Measure the Excel listing beside openpyxl (ARGS="--rows 500
 
 bench-lists: .venv/.dev ## Measure the list of personas with a million people beside a thousand (ARGS="--people 100000": sooner)
 	@$(CHECK)/python -W ignore -m benchmarks.lists $(ARGS)
+
+bench-overview: .venv/.dev ## Measure the overview beside the lists, with much of everything (ARGS="--calls 200000": sooner)
+	@$(CHECK)/python -W ignore -m benchmarks.overview $(ARGS)
 
 screenshots: .venv/.dev ## Take the pictures of docs/screenshots anew
 	@.venv/bin/python -m scripts.screenshots

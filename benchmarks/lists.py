@@ -121,23 +121,23 @@ def main() -> None:
     elif asked.measure:
         measure()
     else:
-        for database in ("sqlite", "postgresql") if asked.database == "both" else (asked.database,):
-            compare(database, people=asked.people, rounds=asked.rounds)
+        for name in databases(asked.database):
+            compare(name, people=asked.people, rounds=asked.rounds)
 
 
-def compare(database: str, *, people: int, rounds: int) -> None:
+def compare(name: str, *, people: int, rounds: int) -> None:
     with ExitStack() as stack:
-        urls = {size: stack.enter_context(_database(database)) for size in (1_000, people)}
+        urls = {size: stack.enter_context(database(name)) for size in (1_000, people)}
         for size, url in urls.items():
             began = time.monotonic()
-            _run(url, "--fill", str(size))
-            print(f"{database}: {size:,} people made in {time.monotonic() - began:.0f} s", flush=True)
+            run("lists", url, "--fill", str(size))
+            print(f"{name}: {size:,} people made in {time.monotonic() - began:.0f} s", flush=True)
         taken: dict[int, dict[str, list[float]]] = {size: {page: [] for page in PAGES} for size in urls}
         for _round in range(rounds):
             for size, url in urls.items():
-                for page, milliseconds in json.loads(_run(url, "--measure", "yes")).items():
-                    taken[size][page].append(milliseconds)
-    print(f"\n| {database} | 1,000 | {people:,} | ratio |\n| --- | --- | --- | --- |")
+                for page, took in json.loads(run("lists", url, "--measure", "yes")).items():
+                    taken[size][page].append(took)
+    print(f"\n| {name} | 1,000 | {people:,} | ratio |\n| --- | --- | --- | --- |")
     for page in PAGES:
         small, large = (min(taken[size][page]) for size in urls)
         mark = "" if large / small <= GOAL else " !"
@@ -145,7 +145,12 @@ def compare(database: str, *, people: int, rounds: int) -> None:
     print(flush=True)
 
 
-def _database(name: str) -> Any:
+def databases(asked: str) -> tuple[str, ...]:
+    return ("sqlite", "postgresql") if asked == "both" else (asked,)
+
+
+def database(name: str) -> Any:
+    """A new and empty one while the block runs, which gets its URL."""
     if name == "postgresql":
         from scripts.run_tests import postgresql, postgresql_programs
 
@@ -162,13 +167,14 @@ class _SqliteFile(tempfile.TemporaryDirectory[str]):
         return f"sqlite:///{super().__enter__()}/bench.sqlite3"
 
 
-def _run(url: str, *arguments: str) -> str:
+def run(benchmark: str, url: str, *arguments: str) -> str:
+    """What another process of this benchmark prints, with that database."""
     environment = os.environ | {"DATABASE_URL": url, "DEBUG": "1", "LOG_LEVEL": "ERROR"}
-    command = [sys.executable, "-m", "benchmarks.lists", *arguments]
+    command = [sys.executable, "-m", f"benchmarks.{benchmark}", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def _set_up() -> None:
+def set_up() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "raven_admin.settings"
     import django
 
@@ -181,7 +187,7 @@ def _set_up() -> None:
 # ------------------------------------------------------------------------------------------------ the people
 def fill(people: int) -> None:
     """A workspace of so many people, and one of ten beside it."""
-    _set_up()
+    set_up()
     from django.core.management import call_command
     from django.db import connection
 
@@ -195,7 +201,7 @@ def fill(people: int) -> None:
                 cursor.execute(f"ALTER TABLE personas_{table} DISABLE TRIGGER USER")
     workspace, definitions = _workspace()
     for table, columns, rows in _tables(workspace, definitions, people):
-        _insert(table, columns, rows)
+        insert(table, columns, rows)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             for table in ("persona", "contact", "attributevalue"):
@@ -277,7 +283,8 @@ def _values(n: int, people: int) -> Iterator[tuple[str, str]]:
     yield "customer", customer_number_of(n)
 
 
-def _insert(table: str, columns: str, rows: Iterator[Any]) -> None:
+def insert(table: str, columns: str, rows: Iterator[Any]) -> None:
+    """The rows are in the table, whose next id is behind theirs."""
     from django.db import connection, transaction
 
     with transaction.atomic(), connection.cursor() as cursor:
@@ -296,7 +303,7 @@ def _insert(table: str, columns: str, rows: Iterator[Any]) -> None:
 # ------------------------------------------------------------------------------------------------ the pages
 def measure() -> None:
     """Prints the milliseconds of each page, the least of a few, after one that nobody counts."""
-    _set_up()
+    set_up()
     from django.test import Client
     from django.urls import reverse
 
@@ -309,14 +316,17 @@ def measure() -> None:
     for page, query in PAGES.items():
         if "per_page" not in query:
             query = f"{query}&per_page=25".lstrip("&")
-        times = []
-        for _turn in range(6):
-            began = time.perf_counter()
-            answer = client.get(f"{address}?{query}", headers={"host": "127.0.0.1"})
-            times.append((time.perf_counter() - began) * 1000)
-            assert answer.status_code == 200, (page, answer.status_code)
-        taken[page] = min(times[1:])
+        taken[page] = min([milliseconds(client, f"{address}?{query}") for _turn in range(6)][1:])
     print(json.dumps(taken))
+
+
+def milliseconds(client: Any, address: str) -> float:
+    """How long the page took, from the request to the last byte."""
+    began = time.perf_counter()
+    answer = client.get(address, headers={"host": "127.0.0.1"})
+    took = (time.perf_counter() - began) * 1000
+    assert answer.status_code == 200, (address, answer.status_code)
+    return took
 
 
 if __name__ == "__main__":
