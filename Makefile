@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 .DEFAULT_GOAL := help
 
 help: ## List what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.run ## Start the console, the API and the worker (PORT=8123 make run: on another port)
 	@.venv/bin/python -m scripts.serve
