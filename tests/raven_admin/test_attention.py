@@ -334,6 +334,22 @@ def test_page_says_all_is_well_what_needs_one_and_what_others_look_after(
     assert "What needs you" not in others
 
 
+def test_nothing_is_green_for_a_viewer_while_something_is_lost_that_others_look_after(
+    viewer_user: User, workspace: Workspace, now: datetime
+) -> None:
+    beats.beat("host:1", now=now)
+    operation(workspace, "preview", now)
+    harmless = page_of(viewer_user)
+    late(workspace, "refused", now - DAY)
+
+    lost = page_of(viewer_user)
+
+    assert "Nothing needs you" in harmless
+    assert "callout--good" in harmless
+    assert "Nothing needs you" in lost
+    assert "callout--good" not in lost
+
+
 def test_counts_end_at_99_and_queries_stay_the_same_however_much_there_is(
     admin_user: User, workspace: Workspace, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
