@@ -20,15 +20,28 @@ from delivery import breaker
 from personas.models import Operation
 from platforms.models import Connection
 from raven_admin.dashboard import COUNTED_AT_MOST, Deliveries, EndingToken, Facts, RecentCalls, shown
-from raven_admin.statements import Statement
+from raven_admin.statements import Statement, moment_of
 from tokens.ability_use import is_still_lacked
 from tokens.console.listing import StatusClassFilter
 from tokens.models import Callback, CallbackEvent, Status
 
 _NAMED_AT_MOST = 3
-_OPERATIONS_AMONG = 100
+_AMONG = 100
 _FAILED_SINCE = timedelta(days=7)
 _ENDS_WITHIN = timedelta(days=30)
+# What `Callback.objects.in_trouble()` finds.
+_TROUBLED = Statement("""
+    SELECT callback.id, callback.event, token.name, callback.off_because, callback.failing_since, callback.off_at
+      FROM tokens_callback callback JOIN tokens_token token ON token.id = callback.token_id
+     WHERE callback.workspace_id = %s AND callback.failing_since IS NOT NULL AND callback.off_because <> 'person'
+       AND token.revoked_at IS NULL
+     ORDER BY callback.failing_since, callback.id LIMIT %s
+""")
+_OPERATIONS = Statement("""
+    SELECT id, state, title, created_at FROM (
+        SELECT id, state, title, created_at FROM personas_operation WHERE workspace_id = %s ORDER BY id DESC LIMIT %s
+    ) newest WHERE state IN ('preview', 'failed') ORDER BY id DESC
+""")
 _DRIFTED = Statement("""
     SELECT connection_id, COUNT(*) FROM (
         SELECT link.connection_id
@@ -141,19 +154,17 @@ def _connections(connections: Iterable[Connection], *, at: datetime) -> Iterator
 
 
 def _callbacks(workspace: Workspace) -> Iterator[Need]:
-    troubled = Callback.objects.in_trouble().filter(workspace=workspace).order_by("failing_since", "pk")
-    fields = ("pk", "event", "token__name", "off_because", "failing_since", "off_at")
-    found = list(troubled.values_list(*fields)[:COUNTED_AT_MOST])
+    found = _TROUBLED.rows(workspace.pk, COUNTED_AT_MOST)
     for pk, event, token, off_because, failing_since, off_at in found[:_NAMED_AT_MOST]:
         named = {"token": token, "event": CallbackEvent(event).label}
         url = reverse("admin:tokens_callback_change", args=[pk])
         if off_because:
             text = gettext("A callback of “%(token)s” was switched off: %(event)s") % named
             detail = str(Callback.Off(off_because).label)
-            yield Need("bad", text, url, Action.TOKEN_WRITE, detail, off_at)
+            yield Need("bad", text, url, Action.TOKEN_WRITE, detail, moment_of(off_at))
         else:
             text = gettext("A callback of “%(token)s” fails: %(event)s") % named
-            yield Need("warn", text, url, Action.TOKEN_WRITE, at=failing_since)
+            yield Need("warn", text, url, Action.TOKEN_WRITE, at=moment_of(failing_since))
     more = len(found[_NAMED_AT_MOST:])
     if more:
         text = ngettext("%(count)s more callback fails", "%(count)s more callbacks fail", more)
@@ -207,8 +218,7 @@ def _refusals(workspace: Workspace, recent: RecentCalls) -> Iterator[Need]:
 
 
 def _operations(workspace: Workspace, *, at: datetime) -> Iterator[Need]:
-    newest = Operation.objects.filter(workspace=workspace).order_by("-id")
-    operations = list(newest.values_list("pk", "state", "title", "created_at")[:_OPERATIONS_AMONG])
+    operations = [(*row, moment_of(created_at)) for *row, created_at in _OPERATIONS.rows(workspace.pk, _AMONG)]
     waiting = [each for each in operations if each[1] == Operation.State.PREVIEW]
     failed = [each for each in operations if each[1] == Operation.State.FAILED and each[3] > at - _FAILED_SINCE]
     for level, text, found in (

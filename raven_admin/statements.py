@@ -25,6 +25,14 @@ Row = tuple[Any, ...]
 _NAMED = re.compile(r"%\((\w+)\)s")
 
 
+def moment_of(stored: Any) -> datetime | None:
+    """A moment as a statement gives it: aware from PostgreSQL, without its zone or as text, in UTC, from SQLite."""
+    if stored is None:
+        return None
+    moment: datetime = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 class Statement:
     """One SQL statement for both databases, planned once a connection by PostgreSQL."""
 

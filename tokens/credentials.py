@@ -3,12 +3,12 @@
 import ipaddress
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from raven_admin.statements import Statement
+from raven_admin.statements import Statement, moment_of
 from tokens import rate_limit
 from tokens.models import EXPIRING_WITHIN, Token
 from tokens.refusals import (
@@ -276,25 +276,17 @@ def _credential(found: _Found) -> Credential:
         bound_topic_id=found.bound_topic_id,
         source_networks=tuple(json.loads(networks) if isinstance(networks, str) else networks),
         requests_per_minute=found.requests_per_minute,
-        last_used_at=_moment(found.last_used_at),
+        last_used_at=moment_of(found.last_used_at),
         abilities=frozenset(found.abilities.split(",") if found.abilities else ()),
         country=found.country,
         pro_is_on=bool(found.pro_is_on),
-        pro_until=_moment(found.pro_until),
+        pro_until=moment_of(found.pro_until),
     )
 
 
 def _validity(is_on: Any, *moments: Any) -> Validity:
     """`moments`: activation, expiration, revoked, paused until."""
-    return Validity(bool(is_on), *map(_moment, moments))
-
-
-def _moment(stored: Any) -> datetime | None:
-    """A moment as the driver gives it: aware from PostgreSQL, text in UTC from SQLite."""
-    if stored is None:
-        return None
-    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return Validity(bool(is_on), *map(moment_of, moments))
 
 
 def _renew_digest(secret: Secret, row: _Row, pepper_number: int) -> None:

@@ -16,7 +16,7 @@ from raven_admin import dashboard
 from tests.console.conftest import make_call, make_persona
 from tokens import usage
 from tokens.configuration import Configuration
-from tokens.models import Token
+from tokens.models import Status, Token
 from tokens.services import COMMAND_LINE, issue_token
 from tokens.usage import roll_up
 
@@ -97,6 +97,28 @@ def test_tokens_that_end_soon_are_listed_soonest_first(workspace: Workspace, now
     assert facts.ending_count == "7"
 
 
+def test_tokens_that_end_soon_are_those_of_the_list_that_the_page_leads_to(
+    token: Token, other_workspace: Workspace, now: datetime
+) -> None:
+    def issue(workspace: Workspace = token.workspace, **fields: Any) -> Token:
+        made = issue_token(workspace=workspace, configuration=Configuration(name="x"), by=COMMAND_LINE).token
+        Token.objects.filter(pk=made.pk).update(**{"expires_at": now + DAY} | fields)
+        return made
+
+    ending = [issue(), issue(activates_at=now - DAY), issue(paused_until=now), issue(expires_at=now + 30 * DAY)]
+    rotated = issue(replaced_by=token)
+    issue(expires_at=None), issue(expires_at=now), issue(expires_at=now + 31 * DAY), issue(is_on=False)
+    issue(revoked_at=now), issue(activates_at=now + timedelta(hours=1)), issue(paused_until=now + DAY)
+    issue(parent=token), issue(other_workspace)
+
+    found = dashboard.ending_tokens(token.workspace, at=now)
+
+    of_the_list = Token.objects.lasting().filter(workspace=token.workspace).with_status(Status.EXPIRING, at=now)
+    assert {each.pk for each in found} == set(of_the_list.values_list("pk", flat=True))
+    assert {each.pk for each in found} == {each.pk for each in [*ending, rotated]}
+    assert [each.pk for each in found if each.is_rotated] == [rotated.pk]
+
+
 def test_overview_says_whether_all_is_delivered_and_whether_anybody_sends(
     viewer_user: User, workspace: Workspace, now: datetime
 ) -> None:
@@ -157,7 +179,7 @@ def test_overview_takes_a_handful_of_queries_however_much_there_is(
         call(token, number, at=now, status=200)
     client = signed_in(admin_user)
 
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(18):
         client.get(INDEX)
 
 

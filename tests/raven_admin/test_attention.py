@@ -147,15 +147,21 @@ def test_connection_that_fails_or_will_needs_an_admin(
 def test_callback_that_fails_or_was_switched_off_needs_somebody_and_one_switched_off_by_hand_does_not(
     admin_user: User, token: Token, now: datetime
 ) -> None:
-    callback(token, "message.received", failing_since=now - DAY)
-    callback(token, "message.status", failing_since=now - 2 * DAY, off_because="budget", off_at=now)
+    revoked = issue_token(
+        workspace=token.workspace, configuration=Configuration(name="x"), by=COMMAND_LINE
+    ).token  # fmt: skip
+    Token.objects.filter(pk=revoked.pk).update(revoked_at=now)
+    callback(revoked, "message.received", failing_since=now - DAY)
+    fails = callback(token, "message.received", failing_since=now - DAY)
+    is_off = callback(token, "message.status", failing_since=now - 2 * DAY, off_because="budget", off_at=now)
     callback(token, "persona.updated", failing_since=now - DAY, off_because="person", off_at=now)
     callback(token, "conversation.created")
 
-    assert [(need.level, need.text) for need in needs(admin_user, token.workspace, now)] == [
-        ("bad", "A callback of “Shop backend” was switched off: Message reports"),
-        ("warn", "A callback of “Shop backend” fails: New message"),
+    assert [(need.level, need.text, need.at) for need in needs(admin_user, token.workspace, now)] == [
+        ("bad", "A callback of “Shop backend” was switched off: Message reports", now),
+        ("warn", "A callback of “Shop backend” fails: New message", now - DAY),
     ]
+    assert set(Callback.objects.in_trouble()) == {fails, is_off}
 
 
 def test_tokens_that_end_soon_need_somebody_unless_they_were_rotated(
@@ -235,6 +241,7 @@ def test_imports_that_wait_duplicates_and_what_differs_there_need_support(
     waiting = operation(workspace, "preview", now)
     operation(workspace, "done", now)
     operation(workspace, "failed", now - 8 * DAY)
+    failed = operation(workspace, "failed", now - DAY)
     there, elsewhere = connection(workspace), connection(workspace, there=destination(workspace, "CRM"))
     Link.objects.create(connection=there, persona_id=first.pk, remote_id="1", drifted_at=now)
     Link.objects.create(connection=elsewhere, persona_id=first.pk, remote_id="1", drifted_at=now)
@@ -243,6 +250,7 @@ def test_imports_that_wait_duplicates_and_what_differs_there_need_support(
     found = needs(support_user, workspace, now)
 
     assert [(need.level, need.text, need.url) for need in found] == [
+        ("warn", "Failed: people.xlsx", reverse("admin:personas_operation_change", args=[failed.pk])),
         ("info", "Prepared, and waits to be checked: people.xlsx",
          reverse("admin:personas_operation_change", args=[waiting.pk])),
         ("info", "1 person differs on “Shop chat”", reverse("admin:platforms_connection_drift", args=[there.pk])),
@@ -288,6 +296,20 @@ def test_every_need_leads_to_a_page_that_its_viewer_may_open(
     assert [need.text for need in found if not need.url] == (
         ["Pro ends, and with it every API call"] if role in {"support_user", "viewer_user"} else []
     )
+
+
+@pytest.mark.parametrize(
+    ("role", "queries"), [("superuser", 17), ("admin_user", 18), ("support_user", 15), ("viewer_user", 15)]
+)
+def test_page_with_all_there_is_takes_each_role_so_many_queries(
+    request: pytest.FixtureRequest, role: str, queries: int, token: Token, now: datetime,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:  # fmt: skip
+    client = signed_in(request.getfixturevalue(role))
+    _one_of_each(token, now)
+
+    with django_assert_max_num_queries(queries):
+        client.get(INDEX)
 
 
 def test_callbacks_that_are_not_named_are_on_the_list_that_they_lead_to(
