@@ -137,7 +137,7 @@ def register(kind: str, carrier: Carrier) -> None:
 
 
 def register_existing(what: str, find: Existing) -> None:
-    """All of `what` (`outbox.TOKENS`) can be sent to a destination: `find` says what that is."""
+    """All of `what` (`outbox.TOKENS` or `outbox.PERSONAS`) can be sent to a destination: `find` says what that is."""
     _existing[what] = find
 
 

@@ -31,7 +31,10 @@ SENT_AGAIN_AT_MOST = 50_000
 _DELIVERED_LOOKED_THROUGH = 200_000
 """The newest delivered ones of a destination, among which those that are sent again are looked for."""
 Action = Intervention.Action
-SENDS_ALL = {Action.ALL_TOKENS: (outbox.TOKENS, "token.configured")}
+SENDS_ALL = {
+    Action.ALL_TOKENS: (outbox.TOKENS, "token.configured"),
+    Action.EVERYBODY: (outbox.PERSONAS, "persona.created"),
+}
 """By action: what it sends all of, and what is said to have happened to each."""
 MINUTES_AHEAD = 2
 """Of the destination's rate: so much waits there at most, so that what changes meanwhile is not held up for hours."""
@@ -228,14 +231,17 @@ def continue_with(intervention_id: int, *, at: datetime) -> bool:
     )
     if found is None:
         return False
+    sends_all = found.action in SENDS_ALL
+    # What is sent is locked before its destination, as by whoever changes or erases one of them.
+    batch = _next_batch(found) if sends_all else []
     destination = Destination.objects.select_for_update(no_key=True).get(pk=found.destination_id)
-    if found.action in SENDS_ALL and not _takes_more(found, destination, at=at):
+    if sends_all and not _takes_more(found, destination, at=at):
         return False
-    meant = _meant(found)
+    if not sends_all:
+        batch = _next_batch(found)
     if found.total is None:
-        found.total = meant.count()
-    batch = list(meant.order_by("id")[:BATCH])
-    if found.action in SENDS_ALL:
+        found.total = _meant(found).count()
+    if sends_all:
         _send(batch, found, destination, at=at)
     elif found.action == Action.REPLAY:
         send_again(batch, found, at=at)
@@ -326,10 +332,16 @@ def _send(batch: Sequence[Model], intervention: Intervention, destination: Desti
     outbox.post(destination, drafts, intervention=intervention)
 
 
+def _next_batch(intervention: Intervention) -> list[Any]:
+    return list(_meant(intervention).order_by("id")[:BATCH])
+
+
 def _meant(intervention: Intervention) -> "QuerySet[Any]":
     if intervention.action in SENDS_ALL:
         what, _kind = SENDS_ALL[Action(intervention.action)]
         there_are = existing(what, intervention.destination)
+        # Locked, as by whoever changes one: or what is put into its lane later might be what it was before.
+        there_are = there_are.select_for_update(of=("self",), no_key=True)
         return there_are.filter(pk__gt=intervention.done_to_id, pk__lte=intervention.up_to_id)
     states = [intervention.state] if intervention.state else [s for s in OPEN_STATES if s != State.SENDING]
     meant = Delivery.objects.filter(

@@ -300,6 +300,7 @@ class Intervention(models.Model):
         CONFIRM = "confirm", _("Marked as delivered")
         CHECK = "check", _("Checked")
         ALL_TOKENS = "all_tokens", _("Sent all tokens")
+        EVERYBODY = "everybody", _("Sent everybody")
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="+")

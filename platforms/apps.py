@@ -11,7 +11,7 @@ class PlatformsConfig(AppConfig):
         from platforms.console.dependents import register_connections
         from platforms.console.mentions import register_names
         from platforms.notices import register_notices
-        from platforms.sending_all import register_tokens
+        from platforms.sending_all import register_all
 
         register_carriers()
         register_callbacks()
@@ -19,4 +19,4 @@ class PlatformsConfig(AppConfig):
         register_names()
         register_connections()
         register_notices()
-        register_tokens()
+        register_all()

@@ -46,7 +46,7 @@ class Place:
     """Superseded or cancelled; the newest first."""
     at: datetime
     is_never_sent: bool | None = None
-    """Of a token: whether it is older than the connection and was not sent since; None: not known."""
+    """Of a token: whether it is older than the connection and was not sent since; None of a person."""
 
     @property
     def state(self) -> State | None:
@@ -77,9 +77,12 @@ class Place:
 
     @property
     def can_send(self) -> bool:
-        """Whether a token can be sent by itself: it never was, or that was given up."""
-        is_carried = self.connection.destination.carries_tokens
-        return is_carried and self.is_never_sent is not None and self.state in {None, State.CANCELLED}
+        """Whether it can be sent by itself: it was not, or that was given up. Who is linked is compared instead."""
+        if self.state not in {None, State.CANCELLED}:
+            return False
+        if self.is_never_sent is not None:
+            return self.connection.destination.carries_tokens
+        return self.connection.destination.carries_personas and self.platform.adds_people and self.link is None
 
     @property
     def waits_because(self) -> str:

@@ -116,7 +116,7 @@ class PlatformCarrier:
             )
 
     def _route_tokens(self, _connection: Connection, occurrences: Sequence[Occurrence]) -> Iterator[DeliveryDraft]:
-        # Locked, because all tokens are sent at once too, and what is sent later must not be what was so before.
+        # Locked, because all tokens may be sent at this moment too: what is put into a lane later must not be older.
         tokens = outgoing_tokens([occurrence.subject_id for occurrence in occurrences], lock=True)
         for occurrence in occurrences:
             token = tokens.get(occurrence.subject_id)

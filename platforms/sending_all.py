@@ -1,6 +1,6 @@
-"""Bringing to a connection what is older than it: all tokens of the workspace, or one of them.
+"""Bringing to a connection what is older than it: all tokens of the workspace or all its people, or one of them.
 
-What is issued or changed while a connection carries tokens leaves by itself. What was there before is sent by somebody:
+What is added or changed while a connection carries it leaves by itself. What was there before is sent by somebody:
 through the same outbox, in the same lanes, so a later change wins and sending it twice does no harm.
 """
 
@@ -13,33 +13,37 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from delivery import interventions, outbox
-from delivery.carriers import Occurrence, carrier_of, register_existing
+from delivery.carriers import Occurrence, carrier_of, existing, register_existing
+from delivery.interventions import SENDS_ALL
 from delivery.models import Delivery, Destination, Intervention
 from delivery.states import State
-from platforms.models import Connection
+from personas.models import Persona
+from platforms.models import Connection, Link
+from platforms.registry import platform_of
 from raven_admin.errors import RavenError
 from tokens.models import Token
 
 COUNTED_AT_MOST = 10_000
-"""By `tokens_to_send`."""
+"""By `count_to_send`."""
 LOOKED_AT = 1_000
 """Of the oldest tokens, those among which `never_sent` looks."""
 Action = Intervention.Action
 
 
 @dataclass(eq=False)
-class CarriesNoTokens(RavenError):
-    """{name} carries no tokens."""
+class NotCarried(RavenError):
+    """{name} does not carry that. Choose it under “What it carries” first."""
 
-    code: ClassVar[str] = "carries_no_tokens"
+    code: ClassVar[str] = "not_carried"
     name: str
 
 
 @dataclass(eq=False)
 class NothingToSend(RavenError):
-    """There is nothing to send of this token."""
+    """There is nothing to send: {name} can't take this one."""
 
     code: ClassVar[str] = "nothing_to_send"
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +55,50 @@ class NeverSent:
     """Whether only the oldest were looked at, because there are too many."""
 
 
-def send_all_tokens(*, connection: Connection, by: str, at: datetime) -> Intervention:
-    """Every token of the workspace is being sent there in the background. Raises CarriesNoTokens and AlreadyUnderWay.
+def send_all(*, connection: Connection, action: Intervention.Action, by: str, at: datetime) -> Intervention:
+    """Every token, or everybody, is being sent there in the background. Raises NotCarried and AlreadyUnderWay.
 
-    Those that are off, over or only begin later go as they are, so that they answer there as here; of a revoked one
-    its end goes; temporary ones stay.
+    Tokens that are off, over or only begin later go as they are, so that they answer there as here; of a revoked one
+    its end goes; temporary ones stay. People go with all that is known of them and the platform takes.
     """
-    if not connection.destination.carries_tokens:
-        raise CarriesNoTokens(name=connection.name)
-    return interventions.send_all(destination=connection.destination, action=Action.ALL_TOKENS, by=by, at=at)
+    if not is_carried(connection.destination, action):
+        raise NotCarried(name=connection.name)
+    return interventions.send_all(destination=connection.destination, action=action, by=by, at=at)
 
 
 @transaction.atomic
-def send_token(*, connection: Connection, token: Token, by: str, at: datetime) -> Delivery:
-    """This token, as it is, is on its way there. Raises CarriesNoTokens, and NothingToSend of a temporary one."""
+def send_one(
+    *, connection: Connection, action: Intervention.Action, subject_id: int, by: str, at: datetime
+) -> Delivery:
+    """This one of what `action` sends all of is on its way there, as it is. Raises NotCarried and NothingToSend."""
+    what, kind = SENDS_ALL[action]
+    candidates = existing(what, connection.destination).select_for_update(of=("self",), no_key=True)
+    subject = candidates.filter(pk=subject_id).first()  # locked before the destination, as by whoever changes it
     destination = Destination.objects.select_for_update(no_key=True).get(pk=connection.destination_id)
-    if not destination.carries_tokens or destination.removed_at is not None:
-        raise CarriesNoTokens(name=destination.name)
-    now = Occurrence(
-        workspace_id=token.workspace_id, kind="token.configured", subject_id=token.pk, at=at, actor_label=by
-    )
-    posted = outbox.post(destination, carrier_of(destination).route(destination, [now]))
+    if not is_carried(destination, action) or destination.removed_at is not None:
+        raise NotCarried(name=destination.name)
+    now = Occurrence(workspace_id=destination.workspace_id, kind=kind, subject_id=subject_id, at=at, actor_label=by)
+    posted = outbox.post(destination, carrier_of(destination).route(destination, [now])) if subject else []
     if not posted:
-        raise NothingToSend
+        raise NothingToSend(name=destination.name)
     return posted[0]
 
 
-def tokens_to_send(connection: Connection) -> int:
-    """How many `send_all_tokens` would send; counted up to 10,000."""
-    return _tokens_of(connection.destination).order_by()[:COUNTED_AT_MOST].count()
+def is_carried(destination: Destination, action: Intervention.Action) -> bool:
+    """Whether the destination carries what `action` sends all of."""
+    what, _kind = SENDS_ALL[action]
+    return bool(getattr(destination, what))
 
 
-def last_sending(connection: Connection) -> Intervention | None:
-    """The last time that all tokens were sent there, or are being sent."""
-    sendings = Intervention.objects.filter(destination=connection.destination_id, action=Action.ALL_TOKENS)
+def count_to_send(connection: Connection, action: Intervention.Action) -> int:
+    """How many `send_all` would send; counted up to 10,000."""
+    what, _kind = SENDS_ALL[action]
+    return existing(what, connection.destination).order_by()[:COUNTED_AT_MOST].count()
+
+
+def last_sending(connection: Connection, action: Intervention.Action) -> Intervention | None:
+    """The last time that all were sent there, or are being sent."""
+    sendings = Intervention.objects.filter(destination=connection.destination_id, action=action)
     return sendings.order_by("-id").first()
 
 
@@ -117,13 +131,23 @@ def is_older(token: Token, destination: Destination) -> bool:
     return token.created_at < _since(destination)
 
 
-def register_tokens() -> None:
+def register_all() -> None:
     register_existing(outbox.TOKENS, _tokens_of)
+    register_existing(outbox.PERSONAS, _people_of)
 
 
 def _tokens_of(destination: Destination) -> "QuerySet[Token]":
     tokens: QuerySet[Token] = Token.objects.lasting().filter(workspace=destination.workspace_id)
     return tokens
+
+
+def _people_of(destination: Destination) -> "QuerySet[Persona]":
+    """Everybody, or those who are linked where nobody can be added."""
+    people = Persona.objects.filter(workspace=destination.workspace_id)
+    if platform_of(destination.kind).adds_people:
+        return people
+    linked = Link.objects.filter(connection__destination=destination)
+    return people.filter(pk__in=linked.values("persona_id"))
 
 
 def _since(destination: Destination) -> datetime:

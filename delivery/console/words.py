@@ -58,6 +58,7 @@ DEEDS: dict[str, Text] = {
     Intervention.Action.CONFIRM: _("Marked as delivered"),
     Intervention.Action.CHECK: _("Checked"),
     Intervention.Action.ALL_TOKENS: _("Send all tokens"),
+    Intervention.Action.EVERYBODY: _("Send everybody"),
 }
 
 
@@ -167,6 +168,8 @@ def progress_in_words(intervention: Intervention) -> str:
         return gettext("waits for a worker")
     if intervention.action == Intervention.Action.ALL_TOKENS:
         text = ngettext("%(count)s of %(total)s token", "%(count)s of %(total)s tokens", total)
+    elif intervention.action == Intervention.Action.EVERYBODY:
+        text = ngettext("%(count)s of %(total)s person", "%(count)s of %(total)s people", total)
     else:
         text = ngettext("%(count)s of %(total)s delivery", "%(count)s of %(total)s deliveries", total)
     return text % {"count": grouped(intervention.processed), "total": grouped(total)}

@@ -15,12 +15,12 @@ from accounts.access import may
 from accounts.console import WorkspaceModelAdmin
 from accounts.roles import Action
 from delivery.interventions import check, retry
-from delivery.models import Delivery
+from delivery.models import Delivery, Intervention
 from delivery.states import State
 from personas.models import Persona
 from platforms.console.showing import persona_context, token_context
 from platforms.models import Connection
-from platforms.sending_all import send_token
+from platforms.sending_all import send_one
 from raven_admin.errors import RavenError
 from tokens.models import Token
 
@@ -39,6 +39,7 @@ class ArrivalPages(WorkspaceModelAdmin):
             page("person/<int:persona_id>/<int:delivery_id>/<slug:deed>/", self.person_deed_view, "person_deed"),
             page("token/<int:token_id>/arrivals/", self.token_arrivals_view, "token_arrivals"),
             page("token/<int:token_id>/<int:delivery_id>/<slug:deed>/", self.token_deed_view, "token_deed"),
+            page("person/<int:persona_id>/to/<int:connection_id>/send/", self.person_send_view, "person_send"),
             page("token/<int:token_id>/to/<int:connection_id>/send/", self.token_send_view, "token_send"),
             *super().get_urls(),
         ]
@@ -63,19 +64,28 @@ class ArrivalPages(WorkspaceModelAdmin):
 
     def token_send_view(self, request: HttpRequest, token_id: int, connection_id: int) -> HttpResponse:
         token = self.seen(request, Token, token_id, to=Action.TOKEN_WRITE)
-        found = Connection.objects.filter(workspace=token.workspace_id, destination__removed_at=None, pk=connection_id)
+        return self._send(request, token, connection_id, Intervention.Action.ALL_TOKENS)
+
+    def person_send_view(self, request: HttpRequest, persona_id: int, connection_id: int) -> HttpResponse:
+        persona = self.seen(request, Persona, persona_id, to=Action.PERSONA_WRITE)
+        return self._send(request, persona, connection_id, Intervention.Action.EVERYBODY)
+
+    def _send(self, request: HttpRequest, row: Any, connection_id: int, action: Intervention.Action) -> HttpResponse:
+        """This one of all that `action` sends."""
+        found = Connection.objects.filter(workspace=row.workspace_id, destination__removed_at=None, pk=connection_id)
         connection = found.select_related("destination").first()
         if connection is None:
             raise Http404("no such connection")
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            send_token(connection=connection, token=token, by=request.user.display_name, at=timezone.now())  # type: ignore[union-attr]
+            by = request.user.display_name  # type: ignore[union-attr]
+            send_one(connection=connection, action=action, subject_id=row.pk, by=by, at=timezone.now())
         except RavenError as refusal:
             messages.error(request, str(refusal))
         else:
             messages.success(request, gettext("It is on its way to %(name)s.") % {"name": connection.name})
-        return redirect(f"{_page_of(token)}#arrivals")
+        return redirect(f"{_page_of(row)}#arrivals")
 
     def seen(self, request: HttpRequest, model: type[Any], pk: int, *, to: Action = Action.READ) -> Any:
         """The row that an address names. Raises Http404 when the viewer may not see it, else PermissionDenied."""

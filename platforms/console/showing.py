@@ -64,7 +64,7 @@ def persona_context(request: HttpRequest, persona: Persona) -> dict[str, Any]:
     return _context(
         request, shown, workspace=persona.workspace, write_action=Action.PERSONA_WRITE,
         status_url=reverse("admin:platforms_person_arrivals", args=[persona.pk]),
-        deed_url="admin:platforms_person_deed", subject=persona,
+        deed_url="admin:platforms_person_deed", send_url="admin:platforms_person_send", subject=persona,
         page=reverse("admin:personas_persona_change", args=[persona.pk]),
     )  # fmt: skip
 
@@ -74,7 +74,7 @@ def token_context(request: HttpRequest, token: Token) -> dict[str, Any]:
     return _context(
         request, [_shown(place, _fields_of_token, str) for place in places], workspace=token.workspace,
         write_action=Action.TOKEN_WRITE, status_url=reverse("admin:platforms_token_arrivals", args=[token.pk]),
-        deed_url="admin:platforms_token_deed", subject=token,
+        deed_url="admin:platforms_token_deed", send_url="admin:platforms_token_send", subject=token,
         page=reverse("admin:tokens_token_change", args=[token.pk]),
     )  # fmt: skip
 

@@ -1,11 +1,14 @@
-"""All tokens of a workspace, brought to a connection that is younger than they are."""
+"""All tokens of a workspace, or all its people, brought to a connection that is younger than they are."""
 
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection as database
+from django.db import transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -13,18 +16,24 @@ from accounts.models import Workspace
 from delivery import books
 from delivery.interventions import BATCH, AlreadyUnderWay, carry_on, continue_with, stop
 from delivery.models import Delivery, Destination, Intervention
+from delivery.sender import Sender
 from delivery.tasks import continue_interventions
+from personas.models import Persona
+from personas.services import PersonaDraft, update_persona
 from platforms.connections import ConnectionDraft, add_connection, change_connection, remove_connection
-from platforms.models import Connection
+from platforms.models import Connection, Link
 from platforms.sending_all import (
-    CarriesNoTokens,
+    Action,
     NeverSent,
+    NotCarried,
     NothingToSend,
+    count_to_send,
     never_sent,
-    send_all_tokens,
-    send_token,
-    tokens_to_send,
+    send_one,
 )
+from platforms.sending_all import send_all as begin_sending
+from tests.console.conftest import make_persona
+from tests.platforms.connecting import BY_TEST, Remote, add_rina, connect
 from tokens.configuration import Configuration
 from tokens.models import Token
 from tokens.services import (
@@ -38,6 +47,7 @@ from tokens.services import (
 )
 
 pytestmark = pytest.mark.django_db
+ALL_TOKENS, EVERYBODY = Action.ALL_TOKENS, Action.EVERYBODY
 
 
 def draft(*carries: str, **changes: Any) -> ConnectionDraft:
@@ -59,12 +69,16 @@ def make_many(workspace: Workspace, count: int) -> None:
     Token.objects.bulk_create(rows)
 
 
-def send_all(connection: Connection) -> Intervention:
-    """All tokens have been put into the outbox."""
-    begun = send_all_tokens(connection=connection, by="Ayu", at=timezone.now())
+def send_all(connection: Connection, action: Intervention.Action = ALL_TOKENS) -> Intervention:
+    """All of it has been put into the outbox."""
+    begun = begin_sending(connection=connection, action=action, by="Ayu", at=timezone.now())
     carry_on.func(begun.pk)
     begun.refresh_from_db()
     return begun
+
+
+def send_token(connection: Connection, token: Token) -> Delivery:
+    return send_one(connection=connection, action=ALL_TOKENS, subject_id=token.pk, by="Ayu", at=timezone.now())
 
 
 def sent() -> list[tuple[str, str]]:
@@ -108,7 +122,7 @@ def test_each_token_goes_as_it_is_and_temporary_ones_stay(
     derive_token(parent=Token.objects.get(name="off"), abilities=[], lifetime=timedelta(minutes=5), at=now)
     Destination.objects.update(carries_tokens=True)
 
-    count = tokens_to_send(connection)
+    count = count_to_send(connection, ALL_TOKENS)
     connection.destination.refresh_from_db()
     begun = send_all(connection)
 
@@ -132,7 +146,7 @@ def test_batch_is_one_transaction_and_a_worker_that_takes_over_doubles_nothing(
     connection: Connection, workspace: Workspace, now: datetime
 ) -> None:
     make_many(workspace, BATCH + 2)
-    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+    begun = begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
 
     is_more = continue_with(begun.pk, at=now)
     begun.refresh_from_db()
@@ -161,7 +175,7 @@ def test_no_more_waits_than_leaves_in_two_minutes_and_it_goes_on_when_that_has_l
 ) -> None:
     Destination.objects.update(requests_per_minute=BATCH // 2)
     make_many(workspace, BATCH + 2)
-    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+    begun = begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
 
     carry_on.func(begun.pk)
     ahead = Delivery.objects.count()
@@ -174,7 +188,7 @@ def test_no_more_waits_than_leaves_in_two_minutes_and_it_goes_on_when_that_has_l
 
 
 def test_token_issued_meanwhile_is_not_sent_twice(connection: Connection, workspace: Workspace, now: datetime) -> None:
-    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+    begun = begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
     issue(workspace, "New")
 
     carry_on.func(begun.pk)
@@ -185,7 +199,7 @@ def test_token_issued_meanwhile_is_not_sent_twice(connection: Connection, worksp
 def test_token_that_is_deleted_before_its_turn_is_left_out(
     connection: Connection, workspace: Workspace, now: datetime
 ) -> None:
-    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+    begun = begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
     delete_token(token=Token.objects.get(), by=COMMAND_LINE)
 
     carry_on.func(begun.pk)
@@ -196,17 +210,17 @@ def test_token_that_is_deleted_before_its_turn_is_left_out(
 
 
 def test_all_are_not_sent_twice_at_a_time(connection: Connection, now: datetime) -> None:
-    send_all_tokens(connection=connection, by="Ayu", at=now)
+    begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
 
     with pytest.raises(AlreadyUnderWay):
-        send_all_tokens(connection=connection, by="Ayu", at=now)
+        begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
 
 
 @pytest.mark.parametrize("end", ["removed", "carries"])
 def test_it_ends_when_the_connection_is_removed_or_carries_tokens_no_more(
     connection: Connection, now: datetime, end: str
 ) -> None:
-    begun = send_all_tokens(connection=connection, by="Ayu", at=now)
+    begun = begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
     if end == "removed":
         remove_connection(connection=connection, by="Ayu", at=now)
     else:
@@ -221,10 +235,10 @@ def test_it_ends_when_the_connection_is_removed_or_carries_tokens_no_more(
 def test_connection_that_carries_no_tokens_is_sent_none(workspace: Workspace, now: datetime) -> None:
     connection = add_connection(workspace=workspace, draft=draft("personas"))
 
-    with pytest.raises(CarriesNoTokens):
-        send_all_tokens(connection=connection, by="Ayu", at=now)
-    with pytest.raises(CarriesNoTokens):
-        send_token(connection=connection, token=issue(workspace), by="Ayu", at=now)
+    with pytest.raises(NotCarried):
+        begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
+    with pytest.raises(NotCarried):
+        send_token(connection, issue(workspace))
 
     assert not Delivery.objects.exists()
     assert not Intervention.objects.exists()
@@ -235,7 +249,7 @@ def test_one_token_is_sent_by_itself(connection: Connection, workspace: Workspac
     issue(workspace, "Other")
     Delivery.objects.all().delete()
 
-    delivery = send_token(connection=connection, token=Token.objects.get(name="Shop"), by="Ayu", at=now)
+    delivery = send_token(connection, Token.objects.get(name="Shop"))
 
     assert sent() == [("Shop", "token.configured")]
     assert (delivery.actor_label, delivery.payload["name"]) == ("Ayu", "Shop")
@@ -245,7 +259,7 @@ def test_temporary_token_is_not_sent(connection: Connection, now: datetime) -> N
     temporary = derive_token(parent=Token.objects.get(), abilities=[], lifetime=timedelta(minutes=5), at=now).token
 
     with pytest.raises(NothingToSend):
-        send_token(connection=connection, token=temporary, by="Ayu", at=now)
+        send_token(connection, temporary)
 
 
 # ------------------------------------------------------------------------------------------------ what was never sent
@@ -272,7 +286,7 @@ def test_revoked_and_temporary_ones_do_not_count(connection: Connection, workspa
 
 
 def test_sending_that_was_cancelled_counts_for_nothing(connection: Connection) -> None:
-    send_token(connection=connection, token=Token.objects.get(), by="Ayu", at=timezone.now())
+    send_token(connection, Token.objects.get())
     sent_one = count_of(connection).count
     Delivery.objects.update(state="cancelled", settled_at=timezone.now())
 
@@ -289,7 +303,7 @@ def test_nothing_counts_once_all_were_sent_however_long_that_is_remembered(conne
 def test_sending_that_was_stopped_does_not_count_as_all(connection: Connection, workspace: Workspace) -> None:
     make_many(workspace, BATCH + 2)
     Token.objects.update(created_at=timezone.now() - timedelta(days=3))
-    begun = send_all_tokens(connection=connection, by="Ayu", at=timezone.now())
+    begun = begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=timezone.now())
     continue_with(begun.pk, at=timezone.now())
     stop(intervention=begun, at=timezone.now())
 
@@ -326,3 +340,121 @@ def test_counting_ends_at_the_oldest_thousand(
     Token.objects.update(created_at=now - timedelta(days=3))
 
     assert count_of(connection) == NeverSent(3, is_more=True)
+
+
+# ------------------------------------------------------------------------------------------------ people
+def people_sent() -> list[tuple[int | None, str, str]]:
+    waiting = Delivery.objects.filter(state="waiting").order_by("id")
+    return list(waiting.values_list("persona_id", "kind", "payload__name"))
+
+
+def test_everybody_who_is_older_is_put_into_the_outbox_with_all_that_is_known(workspace: Workspace) -> None:
+    rina = add_rina(workspace, notes="Likes tea")
+    connection = add_connection(workspace=workspace, draft=draft("personas"))
+
+    begun = send_all(connection, EVERYBODY)
+
+    delivery = Delivery.objects.get()
+    assert people_sent() == [(rina.pk, "persona.changed", "Rina Hartono")]
+    assert delivery.fields == ["name", "notes", "contact:whatsapp", "contact:email"]
+    assert (delivery.lane, delivery.actor_label, delivery.intervention) == (f"persona:{rina.pk}", "Ayu", begun)
+    assert (begun.total, begun.processed) == (1, 1)
+
+
+def test_only_who_is_linked_is_sent_to_a_platform_that_can_add_nobody(workspace: Workspace) -> None:
+    values: dict[str, Any] = {"base_url": "https://chative.example.org", "credential": "hush-hush-hush"}
+    rina, stranger = add_rina(workspace), make_persona(workspace, "Budi", "+6281300000001")
+    connection = add_connection(
+        workspace=workspace, draft=ConnectionDraft("chative", "Chative", carries=frozenset({"personas"}), **values)
+    )
+    Link.objects.create(connection=connection, persona_id=rina.pk, remote_id="7")
+
+    count = count_to_send(connection, EVERYBODY)
+    send_all(connection, EVERYBODY)
+
+    assert count == 1
+    assert [persona_id for persona_id, _kind, _name in people_sent()] == [rina.pk]
+    with pytest.raises(NothingToSend):
+        send_one(connection=connection, action=EVERYBODY, subject_id=stranger.pk, by="Ayu", at=timezone.now())
+
+
+def test_people_and_tokens_are_sent_beside_each_other_and_each_only_where_it_is_carried(
+    workspace: Workspace, now: datetime
+) -> None:
+    add_rina(workspace)
+    issue(workspace)
+    connection = add_connection(workspace=workspace, draft=draft("tokens", "personas"))
+    mail = add_connection(
+        workspace=workspace,
+        draft=ConnectionDraft("email", "Mail", settings={"sender": "a@example.org"}, carries=frozenset({"messages"})),
+    )
+
+    send_all(connection)
+    send_all(connection, EVERYBODY)
+
+    kinds = Delivery.objects.order_by("id").values_list("kind", flat=True)
+    assert list(kinds) == ["token.configured", "persona.changed"]
+    with pytest.raises(NotCarried):
+        begin_sending(connection=mail, action=EVERYBODY, by="Ayu", at=now)
+
+
+def test_person_of_another_workspace_is_not_sent(workspace: Workspace, other_workspace: Workspace) -> None:
+    foreign = add_rina(other_workspace)
+    connection = add_connection(workspace=workspace, draft=draft("personas"))
+
+    with pytest.raises(NothingToSend):
+        send_one(connection=connection, action=EVERYBODY, subject_id=foreign.pk, by="Ayu", at=timezone.now())
+    send_all(connection, EVERYBODY)
+
+    assert not Delivery.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("what", ["token", "person"])
+def test_what_is_changed_at_this_moment_is_sent_as_it_is_then(workspace: Workspace, what: str) -> None:
+    """Whoever sends all waits for the change: else the older value would be put behind the newer one."""
+    token, rina = issue(workspace), add_rina(workspace)
+    connection = add_connection(workspace=workspace, draft=draft("tokens", "personas"))
+    action = ALL_TOKENS if what == "token" else EVERYBODY
+    begun = begin_sending(connection=connection, action=action, by="Ayu", at=timezone.now())
+
+    def send() -> None:
+        try:
+            carry_on.func(begun.pk)
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            if what == "token":
+                new = Configuration(name="Later")
+                configure_token(token=token, configuration=new, version=token.version, by=COMMAND_LINE)
+            else:
+                later = PersonaDraft(name="Later")
+                update_persona(workspace=workspace, persona_id=rina.pk, draft=later, cause=BY_TEST)
+            sending = pool.submit(send)
+            time.sleep(0.3)  # as long as it would take to send what was
+        sending.result(timeout=30)
+
+    names = Delivery.objects.order_by("id").values_list("payload__name", flat=True)
+    assert list(names) == ["Later", "Later"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("platform", ["raven", "bevatel"])
+def test_everybody_is_there_once_however_often_all_are_sent(
+    workspace: Workspace, remote: Remote, server: str, platform: str
+) -> None:
+    rina = add_rina(workspace)
+    connection = connect(workspace, remote, server, platform)
+    nobody = Persona.objects.filter(workspace=remote.workspace).count()
+
+    for _time in range(2):
+        send_all(connection, EVERYBODY)
+        Sender().drain()
+
+    there = remote.person()
+    assert (nobody, there.name) == (0, "Rina Hartono")
+    assert {contact.normalized for contact in there.contacts.all()} == {"+6281200000101", "rina@example.org"}
+    assert Link.objects.get(connection=connection).persona_id == rina.pk
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}

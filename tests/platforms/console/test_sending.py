@@ -1,4 +1,4 @@
-"""Sending all tokens to a connection, and one of them, as an admin does it."""
+"""Sending all tokens or everybody to a connection, and one of them, as an admin does it."""
 
 from typing import Any
 
@@ -13,14 +13,17 @@ from accounts.models import User, Workspace
 from delivery.interventions import carry_on, stop
 from delivery.models import Delivery, Destination, Intervention
 from platforms.connections import add_connection, change_connection
-from platforms.models import Connection
+from platforms.models import Connection, Link
 from tests.accounts.test_scope import signed_in
+from tests.console.conftest import make_persona
+from tests.platforms.connecting import add_rina
 from tests.platforms.console.test_arrivals import connected
 from tests.platforms.test_sending_all import draft, issue, make_many, send_all
 from tokens.models import Token
 
 pytestmark = pytest.mark.django_db
 SEND = "admin:platforms_connection_send_tokens"
+SEND_PEOPLE = "admin:platforms_connection_send_people"
 CHANGE = "admin:platforms_connection_change"
 OFFER = "1 token may not be known there yet"
 
@@ -169,22 +172,24 @@ def test_connection_that_carries_no_tokens_leads_back(client: Client, connection
 
     answers = [client.get(url, follow=True), client.post(url, follow=True)]
 
-    assert ["Surabaya carries no tokens." in text(answer) for answer in answers] == [True, True]
+    assert ["Surabaya does not carry that." in text(answer) for answer in answers] == [True, True]
     assert not Intervention.objects.exists()
 
 
 def test_only_who_may_change_the_connection_may_send(
     connection: Connection, support_user: User, viewer_user: User
 ) -> None:
-    url = reverse(SEND, args=[connection.pk])
+    change_connection(connection=connection, draft=draft("tokens", "personas"))
     for user in (support_user, viewer_user):
         client = signed_in(user)
-
-        assert (client.get(url).status_code, client.post(url).status_code) == (403, 403)
         shown = page(client, connection)
-        assert url not in shown
         assert OFFER not in shown
-    assert Client().post(url).status_code == 302
+        for name in (SEND, SEND_PEOPLE):
+            url = reverse(name, args=[connection.pk])
+
+            assert (client.get(url).status_code, client.post(url).status_code) == (403, 403)
+            assert url not in shown
+            assert Client().post(url).status_code == 302
     assert not Intervention.objects.exists()
 
 
@@ -203,10 +208,10 @@ def test_sending_takes_the_token_against_forgery(admin_user: User, connection: C
 
 def test_connection_of_another_workspace_is_not_found(client: Client, other_workspace: Workspace) -> None:
     issue(other_workspace)
-    foreign = add_connection(workspace=other_workspace, draft=draft("tokens"))
-    url = reverse(SEND, args=[foreign.pk])
+    foreign = add_connection(workspace=other_workspace, draft=draft("tokens", "personas"))
 
-    assert (client.get(url).status_code, client.post(url).status_code) == (404, 404)
+    for url in (reverse(SEND, args=[foreign.pk]), reverse(SEND_PEOPLE, args=[foreign.pk])):
+        assert (client.get(url).status_code, client.post(url).status_code) == (404, 404)
     assert not Intervention.objects.exists()
 
 
@@ -219,9 +224,12 @@ def test_page_of_the_connection_asks_as_many_queries_however_many_tokens_there_a
             client.get(url)
         return len(captured)
 
-    urls = [reverse(name, args=[connection.pk]) for name in (CHANGE, SEND)]
+    change_connection(connection=connection, draft=draft("tokens", "personas"))
+    urls = [reverse(name, args=[connection.pk]) for name in (CHANGE, SEND, SEND_PEOPLE)]
     few = [queries(url) for url in urls]
     make_many(workspace, 30)
+    for number in range(9):
+        make_persona(workspace, f"Budi {number}", f"+62813000000{number:02}")
 
     assert [queries(url) for url in urls] == few
 
@@ -306,3 +314,67 @@ def test_card_asks_as_many_queries_for_many_connections_that_it_was_never_sent_t
         connected(workspace, name=f"Another {number}", carries="tokens")
 
     assert queries() == few
+
+
+# ------------------------------------------------------------------------------------------------ people
+def test_everybody_is_sent_after_a_question_that_says_what_the_platform_takes(
+    client: Client, workspace: Workspace
+) -> None:
+    rina = add_rina(workspace)
+    connection = add_connection(workspace=workspace, draft=draft("personas"))
+    url = reverse(SEND_PEOPLE, args=[connection.pk])
+
+    offered = page(client, connection)
+    asked = text(client.get(url))
+    begun = client.post(url, follow=True)
+    carry_on.func(Intervention.objects.get().pk)
+    done = page(client, connection)
+
+    assert url in offered
+    assert "1 person of this workspace would be sent to Surabaya." in asked
+    assert "looked for by their contacts, and added if nobody is found" in asked
+    assert "Attributes must be defined there under the same keys." in asked
+    assert "Send everybody" in text(begun)
+    assert "1 of 1 person" in done
+    assert "Send everybody again" in done
+    assert Delivery.objects.get().persona_id == rina.pk
+
+
+def test_platform_that_can_add_nobody_says_that_only_those_who_are_linked_go(
+    client: Client, workspace: Workspace
+) -> None:
+    rina = add_rina(workspace)
+    chative = connected(workspace, "chative")
+    url = reverse(SEND_PEOPLE, args=[chative.pk])
+    nobody = text(client.get(url))
+    Link.objects.create(connection=chative, persona_id=rina.pk, remote_id="7")
+
+    linked = text(client.get(url))
+
+    assert "Nobody is linked yet" in nobody
+    assert "Send them" not in nobody
+    assert "1 person of this workspace would be sent" in linked
+    assert "Only those who are linked go" in linked
+
+
+def test_persons_page_sends_one_who_was_never_sent_and_offers_it_no_more(
+    workspace: Workspace, support_user: User, viewer_user: User
+) -> None:
+    rina = add_rina(workspace)
+    shop, chative = connected(workspace), connected(workspace, "chative", name="Chat")
+    url, not_added = (reverse("admin:platforms_person_send", args=[rina.pk, each.pk]) for each in (shop, chative))
+    support, viewer = signed_in(support_user), signed_in(viewer_user)
+
+    def shown(client: Client) -> str:
+        return text(client.get(reverse("admin:platforms_person_arrivals", args=[rina.pk])))
+
+    before = shown(support)
+    refused = text(support.post(not_added, follow=True))
+    answer = text(support.post(url, follow=True))
+
+    assert [each in before for each in (url, not_added)] == [True, False]
+    assert "There is nothing to send: Chat can&#x27;t take this one." in refused
+    assert "It is on its way to Shop." in answer
+    assert url not in shown(support)
+    assert (url in shown(viewer), viewer.post(url).status_code) == (False, 403)
+    assert Delivery.objects.get().destination_id == shop.destination_id

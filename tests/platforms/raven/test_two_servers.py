@@ -25,7 +25,7 @@ from delivery.sender import Sender
 from delivery.states import State
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.models import Connection
-from platforms.sending_all import send_all_tokens
+from platforms.sending_all import Action, send_all
 from tests.accounts.test_scope import signed_in
 from tests.platforms.conftest import running_server
 from tokens.configuration import Configuration
@@ -230,7 +230,7 @@ def test_sending_all_twice_configures_each_once_more_and_a_later_change_wins(
     connection = connect(gateway, workspace)
 
     for _time in range(2):
-        begun = send_all_tokens(connection=connection, by="Ayu", at=timezone.now())
+        begun = send_all(connection=connection, action=Action.ALL_TOKENS, by="Ayu", at=timezone.now())
         carry_on.func(begun.pk)
     token = token_of(secret)
     configure_token(token=token, configuration=Configuration(name="Later"), version=token.version, by=COMMAND_LINE)
