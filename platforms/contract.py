@@ -150,8 +150,12 @@ class Platform:
     takes_contacts_away: ClassVar[bool] = True
     lists_people: ClassVar[bool] = False
     """Whether the people there can be read page by page."""
+    names_of_senders_alone: ClassVar[bool] = False
+    """Whether it tells of whoever writes the name and no address, so that who is not linked can't be found here."""
     receives: ClassVar[tuple[str, ...]] = ()
     """The events of which it tells us by itself and something follows here."""
+    receives_summary: ClassVar[Text] = ""
+    """What these are, one sentence."""
     receives_help: ClassVar[Text] = ""
     """Where our address is entered there."""
 
@@ -230,6 +234,10 @@ class Platform:
     def is_signed(self, headers: Mapping[str, str], body: bytes, *, secret: str, at: datetime) -> bool:
         """Whether the call was signed with `secret`, lately."""
         return False
+
+    def event_of(self, event: Mapping[str, Any]) -> Any:
+        """What is told of, by the platform's name for it; a text, when the call is one of the platform's."""
+        return event.get("event")
 
     def key_of_call(self, headers: Mapping[str, str], event: Mapping[str, Any]) -> str:
         """What is the same when the same is told again; "" when nothing says so."""

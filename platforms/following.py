@@ -63,6 +63,14 @@ class SeveralPeople(RavenError):
 
 
 @dataclass(eq=False)
+class SenderUnknown(RavenError):
+    """{name} is linked to nobody here. Bring in the people already there, then try again."""
+
+    code: ClassVar[str] = "sender_unknown"
+    name: str
+
+
+@dataclass(eq=False)
 class CallGivenUp(RavenError):
     """It was tried several times and broke off each time. The server’s log says why."""
 
@@ -310,11 +318,13 @@ def _attributes(fields: Mapping[str, Any], workspace: Workspace) -> dict[str, An
 def _person_wrote(connection: Connection, happening: PersonWrote, *, cause: Cause) -> Followed:
     persona = _known(connection, happening.record)
     if persona is None:
+        if platform_of(connection.platform).names_of_senders_alone:
+            raise SenderUnknown(name=str(happening.record.values["name"]))
         persona = _add(connection, happening.record, cause=cause)
     else:
         _linked(connection, persona, happening.record, at=cause.at)
     conversation = Conversation.objects.filter(connection=connection, remote_id=happening.conversation_id).first()
-    name = f"{connection.name} {happening.conversation_id}"
+    name = happening.topic or f"{connection.name} {happening.conversation_id}"
     text = happening.text if len(happening.text) <= MAX_TEXT else f"{happening.text[: MAX_TEXT - 1]}…"
     message = receive_message(
         workspace_id=connection.workspace_id,

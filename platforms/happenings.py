@@ -30,6 +30,8 @@ class PersonWrote:
     record: Record
     conversation_id: str
     text: str
+    topic: str = ""
+    """What the conversation is called there; "": it has no name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.urls import reverse
 
+from platforms.contract import Platform
 from platforms.encryption import seal, unseal
 from platforms.following import follow_calls
 from platforms.models import Connection, ReceivedCall, SentMessage
@@ -47,7 +48,7 @@ class SignatureWrong(RavenError):
 
 @dataclass(eq=False)
 class CallNotUnderstood(RavenError):
-    """The body must be a JSON object with the name of the event in “event”."""
+    """The body must be a JSON object that names its event, as the platform documents it."""
 
     code: ClassVar[str] = "call_not_understood"
 
@@ -113,13 +114,13 @@ def receive_call(*, secret: str, headers: Mapping[str, str], body: bytes, at: da
     if signing and not platform.is_signed(headers, body, secret=signing, at=at):
         _note_refused(connection, at=at)
         raise SignatureWrong
-    event = _event_in(body)
+    event, name = _event_in(body, platform)
     key = platform.key_of_call(headers, event)[:100] or uuid4().hex
     with transaction.atomic():
         stored, is_new = ReceivedCall.objects.get_or_create(
             connection=connection,
             key=key,
-            defaults={"event": event["event"][:60], "body": body.decode(), "received_at": at},
+            defaults={"event": name[:60], "body": body.decode(), "received_at": at},
         )
         if is_new:
             follow_calls.enqueue(connection.pk)
@@ -151,14 +152,18 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
 
-def _event_in(body: bytes) -> Mapping[str, Any]:
+def _event_in(body: bytes, platform: Platform) -> tuple[Mapping[str, Any], str]:
+    """The call's JSON, and what it tells of. Raises CallNotUnderstood."""
     try:
         event = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise CallNotUnderstood from None
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str) or has_null_character(body.decode()):
+    if not isinstance(event, dict) or has_null_character(body.decode()):
         raise CallNotUnderstood
-    return event
+    name = platform.event_of(event)
+    if not isinstance(name, str):
+        raise CallNotUnderstood
+    return event, name
 
 
 def _note_refused(connection: Connection, *, at: datetime) -> None:

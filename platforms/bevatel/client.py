@@ -64,6 +64,10 @@ class Bevatel(Platform):
     reaches = frozenset({"whatsapp", "phone"})
     lists_people = True
     receives = incoming.EVENTS
+    receives_summary = gettext_lazy(
+        "What people write there, how far your messages got, and what changes about people there arrives here by "
+        "itself, once the platform knows an address to call."
+    )
     receives_help = gettext_lazy(
         "There: Settings → Integrations → Webhooks → Add new webhook. Paste the address and choose the events below."
     )

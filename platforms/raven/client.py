@@ -5,6 +5,7 @@ repeated, because such a server honours `Idempotency-Key`.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,7 +26,9 @@ from platforms.contract import (
     Undeliverable,
     Unreached,
 )
+from platforms.happenings import Happening
 from platforms.people import Address, OutgoingMessage, Person
+from platforms.raven import incoming
 from platforms.tokens import OutgoingToken
 from platforms.transport import Exchange
 
@@ -74,6 +77,16 @@ class Raven(Platform):
             "A token works there too when both servers have the same TOKEN_PEPPERS; its secret never travels. "
             "Its callbacks and its caretaker stay here, and temporary tokens too."
         ),
+    )
+    names_of_senders_alone = True
+    receives = incoming.EVENTS
+    receives_summary = gettext_lazy(
+        "What people write there, and how far your messages got, arrives here by itself, once the token there knows an "
+        "address to call."
+    )
+    receives_help = gettext_lazy(
+        "There: Tokens → the token that is entered here → Callbacks. Paste the address for the events below, and store "
+        "the signing secret that is shown there on the connection’s page."
     )
     honours_idempotency_key = True
     has_many_contacts = True
@@ -212,6 +225,19 @@ class Raven(Platform):
             else:
                 found[f"{kind}:{detail}" if detail else kind] = value
         return found
+
+    # ------------------------------------------------------------------ what it tells us by itself
+    def is_signed(self, headers: Mapping[str, str], body: bytes, *, secret: str, at: datetime) -> bool:
+        return incoming.is_signed(headers, body, secret=secret, at=at)
+
+    def event_of(self, event: Mapping[str, Any]) -> Any:
+        return event.get("type")
+
+    def key_of_call(self, headers: Mapping[str, str], event: Mapping[str, Any]) -> str:
+        return incoming.key_of(headers)
+
+    def happening(self, event: Mapping[str, Any], settings: Mapping[str, Any]) -> Happening:
+        return incoming.happening_of(event)
 
     def probe(self, job: Job) -> Plan:
         yield PlannedCall("test", "GET", "token:self")

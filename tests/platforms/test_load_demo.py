@@ -9,17 +9,21 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts.models import Membership, User, Workspace
-from delivery.models import Delivery
+from delivery.models import Attempt, Delivery
+from delivery.sender import Sender
 from messaging.models import Message, Topic
 from messaging.templates import fill_template
 from personas.duplicates import scan_next
 from personas.models import Contact, DuplicatePair, Persona
 from platforms.bevatel.server.wire import ContactCreate
+from platforms.callbacks.signing import secrets_of
 from platforms.docs.catalogue import DOCUMENTS
+from platforms.encryption import unseal
+from platforms.following import follow_calls
 from platforms.models import Connection, Link
 from platforms.raven.server.wire import TemplateSend
 from tokens.ability_use import unused
-from tokens.models import RequestLogEntry, Token
+from tokens.models import Callback, RequestLogEntry, Token
 from tokens.usage import days_of_token
 
 PASSWORD = "vako-limu-beda-runi"
@@ -57,8 +61,8 @@ def test_the_demo_is_two_workspaces_people_topics_and_personas() -> None:
         ("demo", "dewi", "viewer"),
         ("sandbox", "demo_bot", "support"),
     }
-    assert set(Topic.objects.values_list("workspace__slug", "type")) == {("demo", "mass")}
-    assert (Topic.objects.count(), Persona.objects.count(), Contact.objects.count()) == (3, 10, 14)
+    assert set(Topic.objects.values_list("workspace__slug", "type")) == {("demo", "mass"), ("sandbox", "persona")}
+    assert (Topic.objects.count(), Persona.objects.count(), Contact.objects.count()) == (4, 10, 14)
 
 
 def test_the_demo_has_two_who_are_likely_one() -> None:
@@ -114,9 +118,33 @@ def test_the_demo_has_no_token_of_its_own_and_no_made_up_traffic() -> None:
     load()
 
     assert not Token.objects.filter(workspace__slug="demo").exists()
-    assert not Delivery.objects.exists()
-    assert not Message.objects.exists()
+    assert not Message.objects.filter(workspace__slug="demo").exists()
     assert not RequestLogEntry.objects.exists()
+    assert not Attempt.objects.exists()
+    assert [(d.kind, d.state) for d in Delivery.objects.all()] == [("event.message.received", "waiting")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_somebody_writes_in_the_sandbox_comes_back_by_a_callback(server: str, settings: Any) -> None:
+    settings.BASE_URL = server
+    load()
+
+    Sender(threads=1).drain()
+    follow_calls.call(Connection.objects.get(platform="raven").pk)
+
+    callback = Callback.objects.select_related("destination").get(event="message.received")
+    assert (callback.token.name, callback.destination.deliveries.get().state) == ("Connections of Demo", "delivered")
+    assert Attempt.objects.get().status == 200
+    message = Message.objects.select_related("topic__persona").get(workspace__slug="demo")
+    assert (message.topic.name, message.sender_name) == ("Order 1001", "Rina Hartono")
+    assert message.topic.persona == Persona.objects.get(workspace__slug="demo", name="Rina Hartono")
+
+
+def test_the_demo_takes_signed_callbacks_alone() -> None:
+    load()
+
+    connection = Connection.objects.get(platform="raven")
+    assert secrets_of(Token.objects.get().pk, at=timezone.now()) == [unseal(connection.sealed_incoming_secret)]
 
 
 def test_calls_are_made_up_only_when_asked_for_and_under_a_name_that_says_so() -> None:

@@ -1,6 +1,7 @@
 """`manage.py load_demo`: an admin to sign in as, and two workspaces, one connected to the other.
 
-What an admin edits in `demo` leaves over HTTP and arrives in `sandbox`, in each dialect that this server speaks.
+What an admin edits in `demo` leaves over HTTP and arrives in `sandbox`, in each dialect that this server speaks; what
+somebody writes in `sandbox` comes back by the callbacks of the token that `demo` shows there.
 """
 
 from typing import Any
@@ -15,15 +16,19 @@ from django.utils import timezone
 from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from messaging.models import Template, Topic, TopicType
+from messaging.services import receive_message
+from messaging.topics import TopicDraft
 from personas.definitions import add_attribute
 from personas.history import Cause
 from personas.matching import ContactDraft
-from personas.models import Origin
+from personas.models import Origin, Persona
 from personas.services import PersonaDraft, add_persona
+from platforms.callbacks.services import save_callbacks
 from platforms.chative.server.mapping import uuid_of
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.management.demo_calls import NAME, add_demo_calls
-from platforms.models import Link
+from platforms.models import Connection, Link
+from platforms.receiving import open_address, set_signing_secret
 from platforms.registry import platform_of
 from platforms.transport import AddressRefused
 from tokens.abilities import ABILITY_KEYS
@@ -129,7 +134,7 @@ class Command(BaseCommand):
             bot.save(update_fields=["password"])
         Membership.objects.create(workspace=sandbox, user=bot, role=Role.SUPPORT)
         configuration = Configuration(name="Connections of Demo", abilities=ABILITY_KEYS, user_alias=bot)
-        secret = issue_token(workspace=sandbox, configuration=configuration, by=COMMAND_LINE).secret.value
+        issued = issue_token(workspace=sandbox, configuration=configuration, by=COMMAND_LINE)
         cause = Cause(origin=Origin.SYSTEM, actor_label="demo", at=timezone.now())
         twins = {}
         for persona, (person, *contacts) in zip(demo.personas.order_by("pk"), PERSONAS, strict=True):
@@ -138,7 +143,7 @@ class Command(BaseCommand):
         for platform, path, carries in CONNECTIONS:
             draft = ConnectionDraft(
                 platform=platform, name=f"Sandbox by {platform.title()}", base_url=f"{settings.BASE_URL}{path}",
-                credential=secret, carries=frozenset(carries),
+                credential=issued.secret.value, carries=frozenset(carries),
                 requests_per_minute=platform_of(platform).requests_per_minute,
                 settings={"account_id": number, "inbox_id": number} if platform == "bevatel" else {},
             )  # fmt: skip
@@ -155,3 +160,24 @@ class Command(BaseCommand):
                 )
                 for persona_id, twin_id in twins.items()
             )
+            if platform == "raven":
+                self._call_back(connection, issued.token)
+        self._hear_from(sandbox.personas.earliest("pk"), cause)
+
+    def _call_back(self, connection: Connection, token: Token) -> None:
+        """The token's callbacks lead to `connection`, which takes those alone that are signed with its secret."""
+        urls = dict.fromkeys(platform_of("raven").receives, open_address(connection=connection))
+        saved = save_callbacks(token=token, urls=urls, by=COMMAND_LINE, at=timezone.now())
+        set_signing_secret(connection=connection, secret=saved.secret or "")
+
+    def _hear_from(self, persona: Persona, cause: Cause) -> None:
+        """The first callback is on its way: somebody has written."""
+        receive_message(
+            workspace_id=persona.workspace_id,
+            persona=persona,
+            topic=TopicDraft(TopicType.PERSONA, "Order 1001"),
+            anchor_id=None,
+            text="Hello, has my order left already?",
+            check_may_add_topic=lambda: None,
+            cause=cause,
+        )
