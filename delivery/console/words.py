@@ -42,9 +42,21 @@ KINDS: dict[str, Text] = {
     "notice.token.expiring": _("Notice: a token ends"),
     "notice.callback.failing": _("Notice: a callback fails"),
 }
+FIELDS_OF_TOKENS: dict[str, Text] = {
+    "name": _("Name"), "ability": _("Abilities"), "is_on": _("Switched on"), "activates_at": _("Activation"),
+    "expires_at": _("Expiration"), "topic_anchor": _("Topic anchor"), "user_alias": _("User aliases"),
+    "source_networks": _("Source networks"), "requests_per_minute": _("Requests per minute"),
+}  # fmt: skip
+_FIELDS_OF_EVENTS: dict[str, Text] = {
+    "id": "webhook-id", "at": _("Happened"), "message": _("Message"), "topic": _("Topic"), "persona": _("Persona"),
+    "recipient": _("Recipient"), "old": _("Old"), "new": _("New"), "change": _("What happened"),
+    "fields": _("What changed"), "merged_into": _("Merged into"), "token": _("Token"), "days_left": _("Days left"),
+}  # fmt: skip
+"""Of a callback: the facts that are kept until it is sent."""
 _FIELDS: dict[str, Text] = {
+    **FIELDS_OF_TOKENS,
+    **_FIELDS_OF_EVENTS,
     "created": _("New person"),
-    "name": _("Name"),
     "gender": _("Gender"),
     "birthday": _("Birthday"),
     "notes": _("Notes"),

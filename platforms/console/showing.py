@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 
 from accounts.access import may
 from accounts.roles import Action
+from delivery.console.words import FIELDS_OF_TOKENS
 from delivery.models import Delivery
 from delivery.states import State
 from personas.console.words import Words
@@ -22,11 +22,6 @@ from tokens.models import Token
 _POLL_FAST_MS, _POLL_SLOWLY_MS = 700, 5000
 _BEHIND_SHOWN = 3
 NOT_FOR_ITS_VALUES = frozenset({"http_401", "http_402", "http_403", "address_refused", "secret_unreadable"})
-_FIELDS_OF_TOKENS = {
-    "name": _("Name"), "ability": _("Abilities"), "is_on": _("Switched on"), "activates_at": _("Activation"),
-    "expires_at": _("Expiration"), "topic_anchor": _("Topic anchor"), "user_alias": _("User aliases"),
-    "source_networks": _("Source networks"), "requests_per_minute": _("Requests per minute"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +164,9 @@ def _is_label(field: str) -> bool:
 def _fields_of_token(delivery: Delivery) -> list[tuple[str, str]]:
     if delivery.kind == "token.revoked":
         return [(gettext("Revocation"), "")]
-    if len(delivery.fields) >= len(_FIELDS_OF_TOKENS):
+    if len(delivery.fields) >= len(FIELDS_OF_TOKENS):
         return [(gettext("The whole configuration"), "")]
-    return [(str(_FIELDS_OF_TOKENS.get(field, field)), f"id_{field}") for field in delivery.fields]
+    return [(str(FIELDS_OF_TOKENS.get(field, field)), f"id_{field}") for field in delivery.fields]
 
 
 def _monitor_url(delivery: Delivery) -> str:

@@ -513,6 +513,24 @@ def test_all_refused_by_one_reason_are_counted_then_retried_with_progress(
     assert status == {"state": "done", "processed": 3, "total": 3, "text": "3 of 3 deliveries"}
 
 
+@pytest.mark.parametrize(
+    ("payload", "labels"),
+    [
+        ({"id": "msg_1", "at": "2026-11-21T09:30:00.000Z", "message": 42}, ["webhook-id", "Terjadi", "Pesan"]),
+        ({"name": "Shop", "is_on": False, "requests_per_minute": 60}, ["Nama", "Diaktifkan", "Permintaan per menit"]),
+    ],
+)
+def test_what_callbacks_and_tokens_carry_is_said_in_the_viewers_language(
+    support: Client, destination: Destination, post: Post, payload: dict[str, Any], labels: list[str]
+) -> None:
+    delivery = post(destination, kind="event.message.received", payload=payload, persona_id=None)
+    support.cookies["language"] = "id"
+
+    shown = support.get(page_of(delivery)).context["carried"]
+
+    assert sorted(entry.label for entry in shown) == sorted(labels)
+
+
 def test_callbacks_to_choose_from_speak_the_viewers_language(support: Client, workspace: Workspace) -> None:
     callback = Destination.objects.create(
         workspace=workspace, name="Shop: New message", kind="callback:message.received", carries_events=True
