@@ -17,10 +17,10 @@ from django.utils import timezone
 from django_tasks import task
 
 from accounts.language import as_stored
-from delivery import outbox
-from delivery.carriers import Delivered, Occurrence, Parcel, Refused, carrier_of, existing
+from delivery.carriers import Delivered, Parcel, Refused, carrier_of
 from delivery.models import Attempt, Delivery, Destination, Intervention
 from delivery.moving import move, send_again, wait_again
+from delivery.sending_all import SENDS_ALL, all_of, is_taken, put_into_outbox, room_at
 from delivery.states import MOVES, OPEN_STATES, State
 from raven_admin.errors import RavenError
 
@@ -31,13 +31,6 @@ SENT_AGAIN_AT_MOST = 50_000
 _DELIVERED_LOOKED_THROUGH = 200_000
 """The newest delivered ones of a destination, among which those that are sent again are looked for."""
 Action = Intervention.Action
-SENDS_ALL = {
-    Action.ALL_TOKENS: (outbox.TOKENS, "token.configured"),
-    Action.EVERYBODY: (outbox.PERSONAS, "persona.created"),
-}
-"""By action: what it sends all of, and what is said to have happened to each."""
-MINUTES_AHEAD = 2
-"""Of the destination's rate: so much waits there at most, so that what changes meanwhile is not held up for hours."""
 
 
 @dataclass(eq=False)
@@ -231,31 +224,49 @@ def continue_with(intervention_id: int, *, at: datetime) -> bool:
     )
     if found is None:
         return False
-    sends_all = found.action in SENDS_ALL
-    # What is sent is locked before its destination, as by whoever changes or erases one of them.
-    batch = _next_batch(found) if sends_all else []
-    destination = Destination.objects.select_for_update(no_key=True).get(pk=found.destination_id)
-    if sends_all and not _takes_more(found, destination, at=at):
-        return False
-    if not sends_all:
-        batch = _next_batch(found)
+    if found.action in SENDS_ALL:
+        return _send_next(found, at=at)
+    Destination.objects.select_for_update(no_key=True).get(pk=found.destination_id)
+    meant = _meant(found)
     if found.total is None:
-        found.total = _meant(found).count()
-    if sends_all:
-        _send(batch, found, destination, at=at)
-    elif found.action == Action.REPLAY:
+        found.total = meant.count()
+    batch = list(meant.order_by("id")[:BATCH])
+    if found.action == Action.REPLAY:
         send_again(batch, found, at=at)
     elif found.action == Action.RETRY:
         wait_again(batch, found, at=at)
     else:
         move(batch, State.CANCELLED, found, at=at)
+    return _note_progress(found, batch, is_last=len(batch) < BATCH, at=at)
+
+
+def _send_next(found: Intervention, *, at: datetime) -> bool:
+    """As `continue_with`, of one that sends all there is; it ends when its destination takes that no more."""
+    action, destination = Action(found.action), found.destination
+    room = room_at(destination, at_most=BATCH)
+    there_are = all_of(action, destination).filter(pk__gt=found.done_to_id, pk__lte=found.up_to_id)
+    batch = list(there_are.select_for_update(of=("self",), no_key=True).order_by("pk")[:room])
+    found.destination = Destination.objects.select_for_update(no_key=True).get(pk=destination.pk)
+    if not is_taken(action, found.destination):
+        stop(intervention=found, at=at)
+        return False
+    if not room:
+        return False
+    if found.total is None:
+        found.total = there_are.count()
+    put_into_outbox(batch, found, at=at)
+    return _note_progress(found, batch, is_last=len(batch) < room, at=at)
+
+
+def _note_progress(found: Intervention, batch: Sequence[Model], *, is_last: bool, at: datetime) -> bool:
+    """It is as far as the end of `batch`; whether there is more."""
     found.processed += len(batch)
     if batch:
         found.done_to_id = batch[-1].pk
-    if len(batch) < BATCH:
+    if is_last:
         found.finished_at, found.total = at, found.processed
     found.save(update_fields=["total", "processed", "done_to_id", "finished_at"])
-    return found.finished_at is None
+    return not is_last
 
 
 def _begin(
@@ -270,7 +281,7 @@ def _begin(
 ) -> Intervention:
     meant: QuerySet[Any] = Delivery.objects.filter(destination=destination)
     if action in SENDS_ALL:
-        meant = existing(SENDS_ALL[action][0], destination)
+        meant = all_of(action, destination)
     newest = meant.order_by("-id").values_list("pk", flat=True).first()
     begun = Intervention.objects.create(
         workspace_id=destination.workspace_id,
@@ -302,47 +313,7 @@ def _edge(destination: Destination) -> int:
     return found or 0
 
 
-def _takes_more(intervention: Intervention, destination: Destination, *, at: datetime) -> bool:
-    """Whether the next batch can be sent there now. If it never can any more, the intervention has ended."""
-    what, _kind = SENDS_ALL[Action(intervention.action)]
-    if destination.removed_at is not None or not getattr(destination, what):
-        stop(intervention=intervention, at=at)
-        return False
-    if destination.requests_per_minute is None:
-        return True
-    enough = max(BATCH, MINUTES_AHEAD * destination.requests_per_minute)
-    waiting = Delivery.objects.filter(destination=destination, state=State.WAITING).order_by()
-    return bool(waiting[:enough].count() < enough)
-
-
-def _send(batch: Sequence[Model], intervention: Intervention, destination: Destination, *, at: datetime) -> None:
-    """Each is put into the outbox as a change of it would be, so that order, folding and states are the same."""
-    _what, kind = SENDS_ALL[Action(intervention.action)]
-    occurrences = [
-        Occurrence(
-            workspace_id=intervention.workspace_id,
-            kind=kind,
-            subject_id=subject.pk,
-            at=at,
-            actor_label=intervention.actor_label,
-        )
-        for subject in batch
-    ]
-    drafts = carrier_of(destination).route(destination, occurrences)
-    outbox.post(destination, drafts, intervention=intervention)
-
-
-def _next_batch(intervention: Intervention) -> list[Any]:
-    return list(_meant(intervention).order_by("id")[:BATCH])
-
-
-def _meant(intervention: Intervention) -> "QuerySet[Any]":
-    if intervention.action in SENDS_ALL:
-        what, _kind = SENDS_ALL[Action(intervention.action)]
-        there_are = existing(what, intervention.destination)
-        # Locked, as by whoever changes one: or what is put into its lane later might be what it was before.
-        there_are = there_are.select_for_update(of=("self",), no_key=True)
-        return there_are.filter(pk__gt=intervention.done_to_id, pk__lte=intervention.up_to_id)
+def _meant(intervention: Intervention) -> "QuerySet[Delivery]":
     states = [intervention.state] if intervention.state else [s for s in OPEN_STATES if s != State.SENDING]
     meant = Delivery.objects.filter(
         destination=intervention.destination_id,

@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from delivery import interventions, outbox
-from delivery.carriers import Occurrence, carrier_of, existing, register_existing
-from delivery.interventions import SENDS_ALL
+from delivery.carriers import Occurrence, carrier_of, register_existing
 from delivery.models import Delivery, Destination, Intervention
+from delivery.sending_all import SENDS_ALL, all_of, is_taken
 from delivery.states import State
 from personas.models import Persona
 from platforms.models import Connection, Link
@@ -61,7 +61,7 @@ def send_all(*, connection: Connection, action: Intervention.Action, by: str, at
     Tokens that are off, over or only begin later go as they are, so that they answer there as here; of a revoked one
     its end goes; temporary ones stay. People go with all that is known of them and the platform takes.
     """
-    if not is_carried(connection.destination, action):
+    if not is_taken(action, connection.destination):
         raise NotCarried(name=connection.name)
     return interventions.send_all(destination=connection.destination, action=action, by=by, at=at)
 
@@ -71,11 +71,11 @@ def send_one(
     *, connection: Connection, action: Intervention.Action, subject_id: int, by: str, at: datetime
 ) -> Delivery:
     """This one of what `action` sends all of is on its way there, as it is. Raises NotCarried and NothingToSend."""
-    what, kind = SENDS_ALL[action]
-    candidates = existing(what, connection.destination).select_for_update(of=("self",), no_key=True)
-    subject = candidates.filter(pk=subject_id).first()  # locked before the destination, as by whoever changes it
+    _what, kind = SENDS_ALL[action]
+    candidates = all_of(action, connection.destination).select_for_update(of=("self",), no_key=True)
+    subject = candidates.filter(pk=subject_id).first()
     destination = Destination.objects.select_for_update(no_key=True).get(pk=connection.destination_id)
-    if not is_carried(destination, action) or destination.removed_at is not None:
+    if not is_taken(action, destination):
         raise NotCarried(name=destination.name)
     now = Occurrence(workspace_id=destination.workspace_id, kind=kind, subject_id=subject_id, at=at, actor_label=by)
     posted = outbox.post(destination, carrier_of(destination).route(destination, [now])) if subject else []
@@ -84,16 +84,10 @@ def send_one(
     return posted[0]
 
 
-def is_carried(destination: Destination, action: Intervention.Action) -> bool:
-    """Whether the destination carries what `action` sends all of."""
-    what, _kind = SENDS_ALL[action]
-    return bool(getattr(destination, what))
-
-
 def count_to_send(connection: Connection, action: Intervention.Action) -> int:
     """How many `send_all` would send; counted up to 10,000."""
-    what, _kind = SENDS_ALL[action]
-    return existing(what, connection.destination).order_by()[:COUNTED_AT_MOST].count()
+    counted: int = all_of(action, connection.destination).order_by()[:COUNTED_AT_MOST].count()
+    return counted
 
 
 def last_sending(connection: Connection, action: Intervention.Action) -> Intervention | None:

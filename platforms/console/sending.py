@@ -19,6 +19,7 @@ from accounts.console import WorkspaceModelAdmin
 from accounts.language import grouped
 from delivery.console.words import age, progress_in_words
 from delivery.models import Delivery, Intervention
+from delivery.sending_all import is_taken
 from delivery.states import State
 from platforms.carrying import PERSONA, TOKEN
 from platforms.models import Connection
@@ -27,7 +28,6 @@ from platforms.sending_all import (
     COUNTED_AT_MOST,
     NotCarried,
     count_to_send,
-    is_carried,
     last_sending,
     never_sent,
     send_all,
@@ -80,7 +80,7 @@ class SendingPages(WorkspaceModelAdmin):
             raise PermissionDenied
         if request.method == "POST":
             return self._begin(request, connection, action)
-        if not is_carried(connection.destination, action):
+        if not is_taken(action, connection.destination):
             messages.info(request, str(NotCarried(name=connection.name)))
             return redirect("admin:platforms_connection_change", connection.pk)
         count, is_tokens = count_to_send(connection, action), action == ALL_TOKENS
@@ -105,7 +105,7 @@ class SendingPages(WorkspaceModelAdmin):
 
     def sending_context(self, connection: Connection) -> dict[str, Any]:
         """For the connection's page."""
-        sendings = [_shown(connection, action) for action in _PAGES if is_carried(connection.destination, action)]
+        sendings = [_shown(connection, action) for action in _PAGES if is_taken(action, connection.destination)]
         of_tokens = [shown for shown in sendings if shown.is_tokens and not shown.is_under_way]
         found = never_sent(connection) if of_tokens else None
         return {

@@ -187,6 +187,17 @@ def test_no_more_waits_than_leaves_in_two_minutes_and_it_goes_on_when_that_has_l
     assert (Delivery.objects.count(), begun.finished_at is None) == (BATCH + 3, False)
 
 
+def test_slow_connection_is_given_less_at_a_time(connection: Connection, workspace: Workspace, now: datetime) -> None:
+    Destination.objects.update(requests_per_minute=2)
+    make_many(workspace, 6)
+    begun = begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
+
+    carry_on.func(begun.pk)
+
+    begun.refresh_from_db()
+    assert (Delivery.objects.count(), begun.processed, begun.total, begun.finished_at) == (4, 4, 7, None)
+
+
 def test_token_issued_meanwhile_is_not_sent_twice(connection: Connection, workspace: Workspace, now: datetime) -> None:
     begun = begin_sending(connection=connection, action=ALL_TOKENS, by="Ayu", at=now)
     issue(workspace, "New")
