@@ -43,19 +43,28 @@ _CALLERS_AT_MOST = 200
 _COUNTS_AT_MOST = 20_000
 _TAIL_AT_MOST = 50_000
 """So that a page costs the same when no worker counts."""
-_ANSWERS_AT_MOST = 10_000
-"""The same for a page that is to be there at once."""
-_ANSWERS = Statement("""
+UNCOUNTED_AT_MOST = 20_000
+"""The same for a page that is to be there at once: of all calls of the server, so that no plan has to read more."""
+_EDGE = """
+    SELECT (SELECT COALESCE(MAX(last_entry_id), 0) FROM tokens_usageprogress) AS counted,
+        (SELECT COALESCE(MAX(id), 0) FROM tokens_requestlogentry) - %(at_most)s AS looked_at
+"""
+UNCOUNTED = f"""(
+    SELECT workspace_id, token_id, received_at, ability, status, code FROM tokens_requestlogentry
+     WHERE id > (SELECT CASE WHEN counted > looked_at THEN counted ELSE looked_at END FROM ({_EDGE}) edge)
+     ORDER BY id DESC LIMIT %(at_most)s
+) uncounted"""  # noqa: S608 - nothing of a caller's is in the text
+"""SQL for the calls that are not counted yet: the newest `at_most` of the server. The limit keeps PostgreSQL from
+expecting a million of them, and from calling other processes to help."""
+_ANSWERS = Statement(f"""
     SELECT status, code, SUM(calls), 0 FROM tokens_workspacehour
      WHERE workspace_id = %(workspace_id)s AND hour >= %(since)s GROUP BY status, code
     UNION ALL
-    SELECT status, code, COUNT(*), 1 FROM (
-        SELECT received_at, status, code FROM tokens_requestlogentry
-         WHERE workspace_id = %(workspace_id)s
-           AND id > (SELECT COALESCE(MAX(last_entry_id), 0) FROM tokens_usageprogress)
-         ORDER BY id DESC LIMIT %(at_most)s
-    ) uncounted WHERE received_at >= %(since)s GROUP BY status, code
-""")
+    SELECT status, code, COUNT(*), 0 FROM {UNCOUNTED}
+     WHERE workspace_id = %(workspace_id)s AND received_at >= %(since)s GROUP BY status, code
+    UNION ALL
+    SELECT 0, '', 0, CASE WHEN looked_at > counted THEN 1 ELSE 0 END FROM ({_EDGE}) edge
+""")  # noqa: S608 - nothing of a caller's is in the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ class Answers:
     calls: dict[tuple[int, str], int]
     """By status and code."""
     is_cut: bool
-    """No worker counts, and there are more calls than were looked at."""
+    """No worker counts, and there were more calls than are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +144,12 @@ def days_of_workspace(workspace: Workspace, *, days: int) -> list[Day]:
 
 def answers_of(workspace: Workspace, *, since: datetime) -> Answers:
     """Of all calls since `since`, the beginning of an hour, of the last two days; in one query."""
-    rows = _ANSWERS.rows(workspace_id=workspace.pk, since=since, at_most=_ANSWERS_AT_MOST)
+    rows = _ANSWERS.rows(workspace_id=workspace.pk, since=since, at_most=UNCOUNTED_AT_MOST)
     calls: dict[tuple[int, str], int] = defaultdict(int)
-    for status, code, number, _is_uncounted in rows:
-        calls[status, code] += int(number)
-    return Answers(dict(calls), is_cut=sum(row[2] for row in rows if row[3]) >= _ANSWERS_AT_MOST)
+    for status, code, number, _is_cut in rows:
+        if number:
+            calls[status, code] += int(number)
+    return Answers(dict(calls), is_cut=any(row[3] for row in rows))
 
 
 def refused_for(code: str, *, workspace: Workspace, ids: Collection[int], days: int) -> list[Refused]:

@@ -77,7 +77,7 @@ def test_calls_that_no_worker_counted_are_looked_at_up_to_a_bound_and_then_all_i
     for number in range(5):
         call(token, number, at=datetime.now(UTC), status=200)
     whole = signed_in(admin_user).get(INDEX).content.decode()
-    monkeypatch.setattr(usage, "_ANSWERS_AT_MOST", 3)
+    monkeypatch.setattr(usage, "UNCOUNTED_AT_MOST", 3)
 
     recent = dashboard.recent_calls(token.workspace, at=datetime.now(UTC))
 
