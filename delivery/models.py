@@ -26,7 +26,13 @@ class Event(models.Model):
     happened_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["workspace", "number"], name="event_number_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "number"],
+                name="event_number_unique",
+                condition=models.Q(number__isnull=False),  # what is written has none yet, and need not be in the index
+            )
+        ]
         indexes = [
             models.Index(fields=["workspace", "id"], condition=models.Q(number__isnull=True), name="event_not_numbered")
         ]
