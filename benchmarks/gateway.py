@@ -112,6 +112,7 @@ def measure(
         port_of = {side: other_port if side.connects_each_time else port for side in sides}
         for side in sides:
             ask(side, port_of[side], folder, connections=4, seconds=1)
+        run_fill(environment, "analyze")
         already = json.loads(run_fill(environment, "count"))["messages"]
         for count in connections:
             figures = {side: Figures([]) for side in sides}
@@ -191,8 +192,8 @@ def server_environment(url: str) -> dict[str, str]:
     }
 
 
-def run_fill(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, "-m", "benchmarks.gateway_site.fill", *arguments]
+def run_fill(environment: dict[str, str], what: str = "fill") -> str:
+    command = [sys.executable, "-m", "benchmarks.gateway_site.fill", what]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
