@@ -14,7 +14,7 @@ from personas.history import Cause
 from personas.matching import SELECT_KNOWN, Key, Known, RecipientDraft, as_json, keys_of_people, match_or_add_people
 from personas.models import Persona
 from raven_admin.errors import RavenError
-from raven_admin.statements import Statement
+from raven_admin.statements import Answered, Question, Statement
 
 
 def send_message(
@@ -29,14 +29,16 @@ def send_message(
     text: str,
     check_may_add_topic: Callable[[], None],
     template: Mapping[str, Any] | None = None,
+    answered: Answered | None = None,
     cause: Cause,
 ) -> Message:
     """The message, its topic, and the recipients with their contacts are stored, each recipient waiting.
 
     It leaves for whatever carries messages; `template` tells platforms with templates of their own from which one
     `text` was made (name, language, parameters). `alias_id` and `anchor_id` are the user and topic used when the caller
-    names none. `check_may_add_topic` is called before a topic is made, and raises when the caller may not. Raises those
-    of messaging.refusals, in their order, and those of `match_or_add_people`. Runs in the caller's transaction.
+    names none. `check_may_add_topic` is called before a topic is made, and raises when the caller may not. `answered`
+    is what `question_of_sending` gave, where that was asked ahead. Raises those of messaging.refusals, in their order,
+    and those of `match_or_add_people`. Runs in the caller's transaction.
     """
     problem, keys = None, []
     try:
@@ -45,7 +47,7 @@ def send_message(
         keys = keys_of_people(people, country=country)
     except RavenError as error:
         problem = error
-    found = _look_up(workspace_id, username, alias_id, keys, topic)
+    found = _look_up(workspace_id, username, alias_id, keys, topic, answered)
     if problem is not None:  # the sender comes first
         raise problem
     matched = match_or_add_people(workspace_id=workspace_id, people=people, keys=keys, known=found.known, cause=cause)
@@ -68,6 +70,19 @@ def send_message(
         data = {"template": template} if template else {}
         announce("message.sent", workspace_id, message.pk, cause, to=outbox.MESSAGES, **data)
     return message
+
+
+def question_of_sending(
+    *,
+    workspace_id: int,
+    country: str,
+    username: str | None,
+    alias_id: int | None,
+    topic: TopicDraft | None,
+    people: Sequence[RecipientDraft],
+) -> Question:
+    """What `send_message` asks first when it is given the same. Raises UserMissing and those of `keys_of_people`."""
+    return _question(workspace_id, username, alias_id, keys_of_people(people, country=country), topic)
 
 
 def receive_message(
@@ -149,26 +164,39 @@ _LOOK_UP_BY_NAME = _looking_up("username")
 _LOOK_UP_BY_ID = _looking_up("id")
 
 
+def _question(
+    workspace_id: int,
+    username: str | None,
+    alias_id: int | None,
+    keys: Sequence[Sequence[Key]],
+    topic: TopicDraft | None,
+) -> Question:
+    if username is None and alias_id is None:
+        raise UserMissing
+    named = {
+        "workspace_id": workspace_id,
+        "keys": as_json(keys),
+        "sender": alias_id if username is None else username,
+        "topic_type": topic.type if topic else None,
+        "topic_name": topic.name if topic else None,
+    }
+    return Question(_LOOK_UP_BY_ID if username is None else _LOOK_UP_BY_NAME, named)
+
+
 def _look_up(
     workspace_id: int,
     username: str | None,
     alias_id: int | None,
     keys: Sequence[Sequence[Key]],
     topic: TopicDraft | None,
+    answered: Answered | None,
 ) -> _Found:
     """Who sends, who is known of `keys`, and the topic with them.
 
     The sender is a member of the workspace; an alias who has left it is not found. Raises UserMissing and UserNotFound.
     """
-    if username is None and alias_id is None:
-        raise UserMissing
-    rows = (_LOOK_UP_BY_ID if username is None else _LOOK_UP_BY_NAME).rows_before(
-        workspace_id=workspace_id,
-        keys=as_json(keys),
-        sender=alias_id if username is None else username,
-        topic_type=topic.type if topic else None,
-        topic_name=topic.name if topic else None,
-    )
+    question = _question(workspace_id, username, alias_id, keys, topic)
+    rows = answered.rows_of(question) if answered else question.rows()
     sender, known, topic_id, message_id, leaves = None, {}, None, None, False
     for kind, *texts, number, persona_id in rows:
         if kind == "contact":
@@ -201,8 +229,7 @@ _ADD_MESSAGE = Statement(_ADD_MESSAGE_TEXT.format("", "") + " RETURNING id")
 _ADD_NUMBERED_MESSAGE = Statement(_ADD_MESSAGE_TEXT.format("id, ", "%(id)s, "))
 _ADD_RECIPIENTS_TEXT = """
     INSERT INTO messaging_recipient (message_id, persona_id, contact_id, contact_type, contact_key, state)
-    SELECT {message}, {persona}, {contact}, contact.type, contact.normalized, 'waiting'
-      FROM {pairs} LEFT JOIN personas_contact contact ON contact.id = {contact}
+    SELECT {message}, {persona}, {contact}, contact.type, contact.normalized, 'waiting' FROM {pairs} {contacts}
 """
 _ADD_RECIPIENTS = Statement(
     sqlite=_ADD_RECIPIENTS_TEXT.format(
@@ -210,12 +237,19 @@ _ADD_RECIPIENTS = Statement(
         persona="json_extract(pair.value, '$[0]')",
         contact="json_extract(pair.value, '$[1]')",
         pairs="json_each(%(pairs)s) pair",
+        contacts="LEFT JOIN personas_contact contact ON contact.id = json_extract(pair.value, '$[1]')",
     ),
+    # LIMIT, or PostgreSQL, which expects a hundred pairs, might read all contacts for one.
     postgresql=_ADD_RECIPIENTS_TEXT.format(
         message="%(message_id)s::bigint",
         persona="(pair.value ->> 0)::bigint",
         contact="(pair.value ->> 1)::bigint",
         pairs="jsonb_array_elements(%(pairs)s::jsonb) pair",
+        contacts="""
+            LEFT JOIN LATERAL (
+                SELECT type, normalized FROM personas_contact WHERE id = (pair.value ->> 1)::bigint LIMIT 1
+            ) contact ON TRUE
+        """,
     ),
 )
 

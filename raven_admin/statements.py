@@ -6,9 +6,10 @@ The ORM composes a query's text anew each time, which takes several times as lon
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -57,12 +58,18 @@ class Statement:
         found = self.rows(*parameters, **named)
         return found[0] if found else None
 
-    def first_row(self, **named: Any) -> Row | None:
+    def first_row(self, *, beside: "Question | None" = None, **named: Any) -> Row | None:
         """`row` of a statement that begins a call, and does no harm when it is done twice.
+
+        With `beside`, that is asked in the same journey, and its rows stand in the row's last column: the statement
+        selects ROOM_BESIDE there.
 
         Django asks the database whether it is still there before the first query of each request. Here the query itself
         asks: when the connection turns out to be dead, it is sent again over a new one.
         """
+        if beside is not None:
+            named |= {f"{name}_beside": value for name, value in beside.named.items()}
+            return _with_beside(self, beside.statement).first_row(**named)
         database: Any = connections[DEFAULT_DB_ALIAS]
         if database.in_atomic_block or not database.health_check_enabled or database.health_check_done:
             return self.row(**named)
@@ -120,6 +127,38 @@ class Statement:
         if cursor is None or cursor.cursor.connection is not database.connection:
             cursor = kept[self] = _open(database)
         return cursor
+
+
+ROOM_BESIDE = "NULL AS beside"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A statement that only reads texts and whole numbers and locks nothing, and what it is asked with."""
+
+    statement: Statement
+    named: Mapping[str, Any]
+
+    def rows(self) -> list[Row]:
+        """What it gives, before a transaction begins: see `Statement.rows_before`."""
+        return self.statement.rows_before(**self.named)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question that was asked ahead, beside another statement, and what it gave."""
+
+    question: Question
+    found: list[Row]
+
+    def rows_of(self, question: Question) -> list[Row]:
+        """What `question` gives: it is asked now if it is another one."""
+        return self.found if question == self.question else question.rows()
+
+
+def saves_journeys() -> bool:
+    """Whether it is worth asking ahead: SQLite is no journey away."""
+    return connections[DEFAULT_DB_ALIAS].vendor == "postgresql"
 
 
 class _Transaction:
@@ -210,6 +249,14 @@ def _all_at_once(statements: tuple[Statement, ...]) -> Statement:
         text = _NAMED.sub(rf"%(\1_{number})s", statement._text_for[ServerBindingCursor])
         parts.append(f"part_{number} AS ({text})")
     return Statement(f"WITH {', '.join(parts)} SELECT 1")
+
+
+@cache
+def _with_beside(first: Statement, beside: Statement) -> Statement:
+    """`first`, for PostgreSQL, with the rows of `beside` as a list of objects in its last column."""
+    asked = _NAMED.sub(r"%(\1_beside)s", beside._text_for[ServerBindingCursor])
+    room = f"(SELECT json_agg(asked) FROM ({asked}) asked) AS beside"  # noqa: S608 - nothing of a caller's is in it
+    return Statement(first._text_for[ServerBindingCursor].replace(ROOM_BESIDE, room))
 
 
 def _cursors_of(database: Any) -> dict[Statement, CursorWrapper]:

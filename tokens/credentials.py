@@ -1,14 +1,16 @@
 """From the text a caller shows to the token that it is, with all that the gateway asks about it: one statement."""
 
+import hmac
 import ipaddress
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from raven_admin.statements import Statement, moment_of
+from raven_admin.statements import ROOM_BESIDE, Answered, Question, Row, Statement, moment_of, saves_journeys
 from tokens import rate_limit
 from tokens.models import EXPIRING_WITHIN, Token
 from tokens.refusals import (
@@ -123,13 +125,20 @@ class Shown:
     claimed_workspace_id: int | None = None
     allowance: rate_limit.Allowance | None = None
     """What the token's bucket said, if the call was already taken from it."""
+    answered: Answered | None = None
+    """What was asked ahead, beside the look for the token."""
 
 
-def read(text: str | None, *, now: datetime) -> Shown:
+LookAhead = Callable[[Credential], Question | None]
+"""From the credential as it was at its last call to what this call will ask first."""
+
+
+def read(text: str | None, *, now: datetime, look_ahead: LookAhead | None = None) -> Shown:
     """The credential that `text` is.
 
     An unknown id and a wrong secret get the same answer after the same work, so that ids can't be tried out. The log
-    still knows whose token was claimed, which helps its admin to see a mistyped or leaked one.
+    still knows whose token was claimed, which helps its admin to see a mistyped or leaked one. `look_ahead` is called
+    when the token was right at an earlier call; what it gives is asked in the same journey.
     """
     if not text:
         return Shown(None, TokenMissing())
@@ -137,15 +146,33 @@ def read(text: str | None, *, now: datetime) -> Shown:
     if secret is None:
         return Shown(None, TokenMalformed())
     newest = max(settings.TOKEN_PEPPERS)
-    row = _find(secret, digest=secret.digest(settings.TOKEN_PEPPERS[newest]), now=now)
+    own_digest = secret.digest(settings.TOKEN_PEPPERS[newest])
+    remembered = _remembered.get(own_digest) if look_ahead and saves_journeys() else None
+    ahead = look_ahead(remembered) if look_ahead and remembered else None
+    row = _find(secret, digest=own_digest, now=now, ahead=ahead)
     digest, pepper_number = (row.digest, row.pepper_number) if row else (_NOBODYS_DIGEST, newest)
     pepper = settings.TOKEN_PEPPERS.get(pepper_number, "")
-    if not secret.matches(digest, pepper) or row is None or not pepper:
+    shown_digest = own_digest if pepper_number == newest else secret.digest(pepper)
+    if not hmac.compare_digest(shown_digest, digest) or row is None or not pepper:
+        _remembered.pop(own_digest, None)
         claimed = (row.credential.owner_id, row.credential.workspace_id) if row else (None, None)
         return Shown(None, TokenUnknown(), *claimed)
     if pepper_number != newest:
         _renew_digest(secret, row, newest)
-    return Shown(row.credential, None, allowance=row.allowance)
+    _remember(own_digest, row.credential)
+    answered = Answered(ahead, row.found_ahead) if ahead else None
+    return Shown(row.credential, None, allowance=row.allowance, answered=answered)
+
+
+_MAX_REMEMBERED = 1_000
+_remembered: dict[str, Credential] = {}
+"""By digest, what tokens were when they were last shown to this process: to guess with, never to decide by."""
+
+
+def _remember(digest: str, credential: Credential) -> None:
+    if digest not in _remembered and len(_remembered) >= _MAX_REMEMBERED:
+        _remembered.clear()
+    _remembered[digest] = credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +181,7 @@ class _Row:
     digest: str
     pepper_number: int
     allowance: rate_limit.Allowance | None
+    found_ahead: list[Row]
 
 
 _NOBODYS_DIGEST = "0" * 64
@@ -184,11 +212,11 @@ _TAKING = rate_limit.taking_in_postgresql("""
     SELECT 'token:' || id, rate - 1, %(now)s, TRUE FROM shown
      WHERE digest = %(digest)s AND parent_id IS NULL AND networks = '[]'
 """)
-_FIND_ALONE_TEXT = "SELECT shown.*, NULL, NULL FROM ({shown}) shown"
-_FIND_AND_TAKE_TEXT = """
-    WITH shown AS ({shown}), taken AS ({taking})
-    SELECT shown.*, taken.level, taken.was_allowed FROM shown LEFT JOIN taken ON TRUE
-"""
+_FIND_ALONE_TEXT = "SELECT shown.*, NULL, NULL, NULL FROM ({shown}) shown"
+_FIND_AND_TAKE_TEXT = f"""
+    WITH shown AS ({{shown}}), taken AS ({{taking}})
+    SELECT shown.*, taken.level, taken.was_allowed, {ROOM_BESIDE} FROM shown LEFT JOIN taken ON TRUE
+"""  # noqa: S608 - nothing of a caller's is in the text
 _FIND = Statement(
     sqlite=_FIND_ALONE_TEXT.format(shown=_FIND_TEXT.format(joined="GROUP_CONCAT(own.key)")),
     postgresql=_FIND_AND_TAKE_TEXT.format(shown=_FIND_TEXT.format(joined="STRING_AGG(own.key, ',')"), taking=_TAKING),
@@ -228,10 +256,12 @@ class _Found(NamedTuple):
     abilities: str | None
     left: float | None
     was_allowed: bool
+    ahead: list[dict[str, Any]] | None
 
 
-def _find(secret: Secret, *, digest: str, now: datetime) -> _Row | None:
+def _find(secret: Secret, *, digest: str, now: datetime, ahead: Question | None) -> _Row | None:
     row = _FIND.first_row(
+        beside=ahead,
         public_id=secret.public_id,
         kind=secret.kind,
         default_rate=settings.DEFAULT_REQUESTS_PER_MINUTE,
@@ -247,7 +277,8 @@ def _find(secret: Secret, *, digest: str, now: datetime) -> _Row | None:
         allowance = rate_limit.allowance_of(
             found.left, is_allowed=found.was_allowed, requests_per_minute=found.requests_per_minute
         )
-    return _Row(_credential(found), found.digest, found.pepper_number, allowance)
+    found_ahead = [tuple(each.values()) for each in found.ahead or ()]
+    return _Row(_credential(found), found.digest, found.pepper_number, allowance, found_ahead)
 
 
 def _credential(found: _Found) -> Credential:

@@ -10,7 +10,7 @@ import msgspec
 from django.http import HttpRequest
 
 from raven_admin.errors import RavenError
-from raven_admin.statements import Statement
+from raven_admin.statements import Answered, Question, Statement
 from tokens import credentials, idempotency, rate_limit, request_log
 from tokens.refusals import (
     AbilityMissing,
@@ -131,6 +131,8 @@ class Endpoint:
     """What a token may call it beside its own requests per minute."""
     check: Callable[["Call"], None] | None = None
     """Raises what has to be refused before a call is taken from `rate`."""
+    look_ahead: Callable[[credentials.Credential, Any], Question] | None = None
+    """What it will ask the database first, of the credential as it was at its last call and of the body."""
 
 
 @dataclass(slots=True)
@@ -145,6 +147,10 @@ class Call:
     claimed_workspace_id: int | None = None
     allowance: rate_limit.Allowance | None = None
     claim: idempotency.Claim | None = None
+    body: msgspec.Struct | None = None
+    """What the endpoint takes, once it is decoded."""
+    answered: Answered | None = None
+    """What was asked ahead."""
     ability: str = ""
 
     @property

@@ -10,6 +10,7 @@ and refusals look. See docs/decisions/0002-one-gateway.md.
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC
 from typing import Any, ClassVar, NoReturn
@@ -28,7 +29,7 @@ from accounts import log_context
 from accounts.client import client_address
 from raven_admin.errors import RavenError
 from raven_admin.masking import mask_tokens
-from raven_admin.statements import one_transaction
+from raven_admin.statements import Question, one_transaction
 from tokens import credentials, idempotency, rate_limit, request_log
 from tokens.decoding import decode_body, decode_query, read_body
 from tokens.endpoints import Answer, Call, Dialect, Endpoint
@@ -60,6 +61,7 @@ class GatewayView(APIView):
 
     call: Call
     endpoint: Endpoint
+    body_read_ahead: bytes | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Every check that does not depend on the endpoint's own rules."""
@@ -68,8 +70,8 @@ class GatewayView(APIView):
         if unreachable := _transport_refusal(request._request):
             self._take_from_bucket(f"address:{call.caller.address}", settings.DEFAULT_REQUESTS_PER_MINUTE)
             raise unreachable
-        shown = credentials.read(self.dialect.credential(request._request), now=call.now)
-        call.credential = shown.credential
+        shown = credentials.read(self.dialect.credential(request._request), now=call.now, look_ahead=self._look_ahead())
+        call.credential, call.answered = shown.credential, shown.answered
         call.claimed_token_id, call.claimed_workspace_id = shown.claimed_token_id, shown.claimed_workspace_id
         if shown.credential is not None:
             log_context.note(workspace_id=shown.credential.workspace_id, token_id=shown.credential.owner_id)
@@ -77,7 +79,8 @@ class GatewayView(APIView):
             self._take_from_bucket(f"address:{call.caller.address}", settings.DEFAULT_REQUESTS_PER_MINUTE)
             raise shown.refusal
         # Not before: a stranger who sends a body slowly must not hold a thread.
-        call.caller = replace(call.caller, body=read_body(request._request))
+        body = read_body(request._request) if self.body_read_ahead is None else self.body_read_ahead
+        call.caller = replace(call.caller, body=body)
         call.token.check_usable(at=call.now)
         call.token.check_source(call.caller.address)
         if shown.allowance is not None:
@@ -112,7 +115,7 @@ class GatewayView(APIView):
         if endpoint.body is not None and endpoint.may_lack_body and not call.caller.body:
             kwargs["body"] = endpoint.body()
         elif endpoint.body is not None:
-            kwargs["body"] = decode_body(request._request, call.caller.body, endpoint.body)
+            kwargs["body"] = call.body or decode_body(request._request, call.caller.body, endpoint.body)
         if endpoint.query is not None:
             kwargs["query"] = decode_query(request._request, endpoint.query)
         with one_transaction():
@@ -168,6 +171,27 @@ class GatewayView(APIView):
         if credential is not None and credential.expires_at and credential.tells_of_its_end(at=call.now):
             response["Raven-Token-Expires"] = credential.expires_at.astimezone(UTC).isoformat(timespec="seconds")
         return response
+
+    def _look_ahead(self) -> credentials.LookAhead | None:
+        """For an endpoint that knows what it will ask; the body of a token that was right before is read first then.
+
+        Not with an Idempotency-Key: who waits for the first of two calls must not have asked before it was through.
+        """
+        call, endpoint = self.call, self.endpoints.get(self.call.caller.method)
+        if endpoint is None or endpoint.body is None or endpoint.look_ahead is None:
+            return None
+        if "HTTP_IDEMPOTENCY_KEY" in call.request.META:
+            return None
+        shape, question_of = endpoint.body, endpoint.look_ahead
+
+        def look(remembered: credentials.Credential) -> Question | None:
+            self.body_read_ahead = read_body(call.request)
+            with suppress(RavenError):  # which is told in its turn
+                call.body = decode_body(call.request, self.body_read_ahead, shape)
+                return question_of(remembered, call.body)
+            return None
+
+        return look
 
     def _take_from_bucket(self, key: str, requests_per_minute: int) -> None:
         self._use(rate_limit.take(key, requests_per_minute=requests_per_minute, now=self.call.now))

@@ -57,9 +57,6 @@ class Secret:
         """HMAC-SHA-256, 64 hex digits. 256 random bits need no slow hash; the pepper makes a stolen table useless."""
         return hmac.new(pepper.encode(), self.value.encode(), hashlib.sha256).hexdigest()
 
-    def matches(self, digest: str, pepper: str) -> bool:
-        return hmac.compare_digest(self.digest(pepper), digest)
-
 
 def new_secret(kind: str = LASTING) -> Secret:
     stem = f"{kind}_{_random(PUBLIC_ID_LENGTH)}_{_random(RANDOM_LENGTH)}"

@@ -19,7 +19,7 @@ from messaging.refusals import (
     UserMissing,
     UserNotFound,
 )
-from messaging.services import receive_message, send_message
+from messaging.services import question_of_sending, receive_message, send_message
 from messaging.templates import (
     TemplateAmbiguous,
     TemplateNotFound,
@@ -44,6 +44,8 @@ from platforms.raven.server.common import (
     topic_draft,
 )
 from platforms.raven.server.dialect import NewTopicTypeInvalid
+from raven_admin.statements import Question
+from tokens.credentials import Credential
 from tokens.endpoints import Answer, Call, Endpoint
 from tokens.refusals import AbilityMissing
 
@@ -142,10 +144,21 @@ def template_list(call: Call, query: wire.Page) -> Answer:
     return listed(data, "Templates Read Successfully", next=following)
 
 
+def _question_of_sending(credential: Credential, body: wire.MessageSend) -> Question:
+    return question_of_sending(
+        workspace_id=credential.workspace_id,
+        country=credential.country,
+        username=body.username,
+        alias_id=credential.user_alias_id,
+        topic=topic_draft(body.topic),
+        people=recipient_drafts(body.recipient),
+    )
+
+
 ENDPOINTS = (
     Endpoint(
         "POST", "message:send", "message_send", message_send, "Send a message as a user",
-        body=wire.MessageSend, data=int, refusals=_SEND_REFUSALS, heeds_bounds=True,
+        body=wire.MessageSend, data=int, refusals=_SEND_REFUSALS, heeds_bounds=True, look_ahead=_question_of_sending,
     ),
     Endpoint(
         "POST", "message:add", "message_add", message_add, "Add a message that a persona wrote",
@@ -195,6 +208,7 @@ def _send(
         text=text,
         check_may_add_topic=lambda: call.require("topic_add"),
         template=template,
+        answered=call.answered,
         cause=cause_of(call),
     )
     call.check_topic(message.topic_id)
