@@ -27,6 +27,7 @@ class ContactKeyInvalid(RavenError):
     reason: str
 
 
+@lru_cache(maxsize=10_000)  # reading a number takes longer than finding its contact; most are written to again
 def normalise(type: str, key: str, *, country: str) -> str:
     """The normalised key: E.164 for phones (read as `country`'s when no country code is written), lower case for
     e-mail and handles, the trimmed text otherwise. Raises ContactKeyInvalid with a reason a person understands."""
@@ -56,7 +57,6 @@ def _too_long(key: str) -> ContactKeyInvalid:
     )
 
 
-@lru_cache(maxsize=10_000)  # reading a number takes longer than finding its contact; most are written to again
 def _phone(text: str, *, key: str, country: str) -> str:
     try:
         number = _dialled_abroad(text) or phonenumbers.parse(text, country)

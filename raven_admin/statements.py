@@ -119,7 +119,8 @@ class Statement:
         """The cursor of this statement on the connection at hand, with what the driver has learned of its types."""
         database: Any = connections[DEFAULT_DB_ALIAS]
         database.close_if_health_check_failed()
-        database.ensure_connection()
+        if database.connection is None:
+            database.ensure_connection()
         if database.queries_logged:
             return _open(database)
         kept = _cursors_of(database)
