@@ -11,6 +11,7 @@ from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -28,6 +29,9 @@ Text = str | Promise
 PAGE_SIZES = (10, 25, 50, 100)
 DEFAULT_PAGE_SIZE = 25
 COUNTED_AT_MOST = 10_000
+NARROWED_TO = 50_000
+"""The rows, newest first, that a search or a filter looks through which no index answers: a rare find must not read all
+of a table."""
 _PAGE_SIZE_PARAM = "per_page"
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -82,8 +86,18 @@ class ConsoleChangeList(ChangeList):
         self.page_num = self.paginator.nearest_page(self.page_num)
 
 
+def among_newest(rows: QuerySet[Any], of: QuerySet[Any]) -> QuerySet[Any]:
+    """Those of `rows` that are among the newest 50,000 of `of`, whose ids rise with time."""
+    edge = of.order_by("-pk").values("pk")[NARROWED_TO - 1 : NARROWED_TO]
+    return rows.filter(pk__gte=Coalesce(edge, 0))
+
+
 class WorkspaceChangeList(ConsoleChangeList):
     """A list of the current workspace's rows."""
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.query or self.has_active_filters)
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)

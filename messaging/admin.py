@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.paginator import Paginator
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, WorkspaceModelForm
+from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, WorkspaceModelForm, among_newest, whole_number
 from accounts.language import grouped
 from accounts.roles import Action
 from delivery.models import Destination
@@ -58,12 +58,22 @@ class TopicAdmin(WorkspaceModelAdmin):
         self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False,
         form_url: str = "", obj: Any = None,
     ) -> Any:  # fmt: skip
-        context["latest"] = obj.messages.order_by("-id")[:_MESSAGES_SHOWN]
+        before = whole_number(request.GET.get("before", ""))
+        messages = obj.messages.all() if before is None else obj.messages.filter(pk__lt=before)
+        page = list(messages.order_by("-id")[: _MESSAGES_SHOWN + 1])
+        context["shown"], context["is_newest"] = page[:_MESSAGES_SHOWN], before is None
+        context["older_than"] = page[_MESSAGES_SHOWN - 1].pk if len(page) > _MESSAGES_SHOWN else None
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 
 class MessageChangeList(WorkspaceChangeList):
     """Knows for each message on its page to how many people it goes, and how far it got with them."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        found = super().get_queryset(request, exclude_parameters)
+        if self.is_narrowed:
+            return among_newest(found, self.root_queryset.filter(workspace=current_workspace(request)))
+        return found
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -86,6 +96,7 @@ class MessageAdmin(RetentionPage):
     search_help_text = _("Words of the text")
     sortable_by = ()
     ordering = ("-id",)
+    change_list_template = "messaging/messages.html"
     change_form_template = "messaging/message.html"
     empty_title = _("No messages yet")
     empty_text = _(

@@ -6,21 +6,18 @@ from typing import Any
 
 from django.contrib.admin import SimpleListFilter
 from django.db.models import F, QuerySet
-from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceChangeList, whole_number
+from accounts.console import WorkspaceChangeList, among_newest, whole_number
 from accounts.models import Workspace
 from delivery.console.mentions import directory
 from delivery.console.words import KINDS, fields_in_short
 from delivery.models import DESTINATIONS_IN_ORDER, Delivery, Destination
 from delivery.states import State
 
-NARROWED_TO = 50_000
-"""What no index answers is looked for among so many, the newest."""
 PEOPLE_AT_MOST = 100
 CHOICES_AT_MOST = 100
 SAME_REMOTE_ID = 500
@@ -123,10 +120,6 @@ class DeliveryChangeList(WorkspaceChangeList):
     """The deliveries of a page know the names of their people."""
 
     @property
-    def is_narrowed(self) -> bool:
-        return bool(self.query or self.has_active_filters)
-
-    @property
     def looks_at_newest_only(self) -> bool:
         """Whether something is asked that no index answers; then it is looked for among the newest 50,000."""
         if self.query:
@@ -137,8 +130,8 @@ class DeliveryChangeList(WorkspaceChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         found = super().get_queryset(request, exclude_parameters).select_related("destination").defer("payload")
         if self.looks_at_newest_only:
-            newest = Delivery.objects.filter(workspace=current_workspace(request), **self._indexed()).order_by("-id")
-            found = found.filter(pk__gte=Coalesce(newest.values("pk")[NARROWED_TO - 1 : NARROWED_TO], 0))
+            of_workspace = Delivery.objects.filter(workspace=current_workspace(request))
+            return among_newest(found, of_workspace.filter(**self._indexed()))
         return found
 
     def get_results(self, request: HttpRequest) -> None:

@@ -11,7 +11,6 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import truncatechars
@@ -23,7 +22,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, whole_number
+from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, among_newest, whole_number
 from accounts.models import Workspace
 from personas.console.person import cause_of
 from personas.console.words import ShownChange, Words
@@ -33,8 +32,6 @@ from personas.services import ContactTaken
 from raven_admin.errors import RavenError
 
 CHANGES_A_PAGE = 50
-NARROWED_TO = 50_000
-"""The changes that a filter or a search of the workspace looks through, newest first: a rare one must not read all."""
 _FIELDS = (("name", _("Name")), ("gender", _("Gender")), ("birthday", _("Birthday")), ("notes", _("Notes")))
 
 
@@ -225,15 +222,10 @@ class SinceFilter(SimpleListFilter):
 class ChangesOfWorkspace(WorkspaceChangeList):
     """The changes of a page in words; when narrowed, of the newest 50,000."""
 
-    @property
-    def is_narrowed(self) -> bool:
-        return bool(self.query or self.has_active_filters)
-
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         changes = super().get_queryset(request, exclude_parameters)
         if self.is_narrowed:
-            newest = self.root_queryset.filter(workspace=current_workspace(request)).order_by("-pk")
-            changes = changes.filter(pk__gte=Coalesce(newest.values("pk")[NARROWED_TO - 1 : NARROWED_TO], 0))
+            return among_newest(changes, self.root_queryset.filter(workspace=current_workspace(request)))
         return changes
 
     def get_results(self, request: HttpRequest) -> None:

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -117,3 +118,44 @@ def test_message_whose_recipients_were_deleted_says_so(client: Client, viewer_us
     page = client.get(reverse("admin:messaging_message_change", args=[message.pk])).text
 
     assert "Whom it went to has been deleted since." in page
+
+
+def test_search_of_messages_looks_no_further_than_it_says(
+    client: Client, viewer_user: User, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accounts.console.NARROWED_TO", 2)
+    topic = Topic.objects.create(workspace=workspace, type="mass", name="News")
+    rina = make_persona(workspace, "Rina", "+6281200000101")
+    for text in ("Sale one", "Sale two", "Open today"):
+        make_message(topic, rina, viewer_user, text=text)
+    client.force_login(viewer_user)
+
+    found = client.get(reverse("admin:messaging_message_changelist"), {"q": "sale"})
+    every = client.get(reverse("admin:messaging_message_changelist"))
+
+    assert [message.text for message in found.context["cl"].result_list] == ["Sale two"]
+    assert "look at the newest 50,000 messages" in found.text
+    assert len(every.context["cl"].result_list) == 3
+    assert "50,000" not in every.text
+
+
+def test_all_messages_of_a_topic_can_be_reached_from_its_page(
+    client: Client, viewer_user: User, workspace: Workspace
+) -> None:
+    topic = Topic.objects.create(workspace=workspace, type="mass", name="News")
+    rina = make_persona(workspace, "Rina", "+6281200000101")
+    for number in range(1, 46):
+        make_message(topic, rina, viewer_user, text=f"News {number}")
+    client.force_login(viewer_user)
+    address: str | None = reverse("admin:messaging_topic_change", args=[topic.pk])
+
+    seen: list[str] = []
+    for _page in range(3):
+        assert address is not None
+        answer = client.get(address)
+        seen += [message.text for message in answer.context["shown"]]
+        older = re.search(r'href="(\?before=[0-9]+)"', answer.text)
+        address = answer.wsgi_request.path + older[1] if older else None
+
+    assert seen == [f"News {number}" for number in range(45, 0, -1)]
+    assert address is None

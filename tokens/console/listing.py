@@ -23,7 +23,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin
+from accounts.console import WorkspaceChangeList, WorkspaceModelAdmin, among_newest
 from accounts.models import User, Workspace
 from raven_admin.masking import mask_tokens
 from tokens.abilities import ABILITIES
@@ -31,8 +31,6 @@ from tokens.models import RequestLogEntry, Status, Token
 from tokens.refusals import LOCKED_OUT
 from tokens.usage import calls_of
 
-FILTERED_AT_MOST = 50_000
-"""The calls that a filter or a search of the log looks through, newest first: a rare code must not read it all."""
 NAMES_LOOKED_THROUGH = 20_000
 """Tokens whose name is looked into from anywhere else than their list: part of a name is in no index."""
 
@@ -210,13 +208,8 @@ class CallChangeList(_FixedQuestions):
         scope = Q(workspace=None if asks_for_nobodys else current_workspace(request))
         calls = super(WorkspaceChangeList, self).get_queryset(request, exclude_parameters).filter(scope)
         if self.query or self.has_active_filters:
-            calls = calls.filter(pk__gte=_edge(self.root_queryset.filter(scope)))
+            calls = among_newest(calls, self.root_queryset.filter(scope))
         return calls.defer("request_body", "response_body")
-
-
-def _edge(calls: QuerySet[Any]) -> Coalesce:
-    """The oldest of the newest 50,000 of `calls`; 0 when there are fewer."""
-    return Coalesce(calls.order_by("-pk").values("pk")[FILTERED_AT_MOST - 1 : FILTERED_AT_MOST], 0)
 
 
 def search_tokens(tokens: QuerySet[Token], text: str) -> QuerySet[Token]:

@@ -191,7 +191,7 @@ def test_list_is_narrowed_by_connection_number_and_persona(
 def test_what_no_index_answers_is_looked_for_among_the_newest_and_the_page_says_so(
     viewer: Client, various: dict[str, Delivery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("delivery.console.listing.NARROWED_TO", 2)
+    monkeypatch.setattr("accounts.console.NARROWED_TO", 2)
     note = "This looks at the newest 50,000"
 
     assert rows_on(viewer, {"kind": "persona.changed"}) == [various["unauthorised"].pk]

@@ -197,7 +197,7 @@ def test_changes_of_the_workspace_are_narrowed(
 def test_narrowed_list_looks_no_further_than_it_says(
     viewer: Client, rina: Persona, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "NARROWED_TO", 2)
+    monkeypatch.setattr("accounts.console.NARROWED_TO", 2)
 
     answer = viewer.get(CHANGES, {"origin": "token"})
 

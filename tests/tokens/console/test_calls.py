@@ -12,7 +12,6 @@ from django.utils.html import escape
 
 from accounts.models import Workspace
 from tokens.configuration import Configuration
-from tokens.console import listing
 from tokens.console.words import explanation
 from tokens.models import RequestLogEntry, Token
 from tokens.services import COMMAND_LINE, delete_token, issue_token
@@ -74,7 +73,7 @@ def test_log_filter_that_does_not_exist_shows_the_whole_log_and_says_so(
 def test_filter_looks_no_further_than_the_newest_calls(
     admin_client: Client, url: Url, token: Token, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "FILTERED_AT_MOST", 5)
+    monkeypatch.setattr("accounts.console.NARROWED_TO", 5)
     old = call(status=500)
     for _ in range(5):
         call()
