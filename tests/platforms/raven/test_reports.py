@@ -122,6 +122,20 @@ def test_an_ndjson_export_has_a_line_a_message(call: Api, exported: list[Message
     assert [row["message"] for row in rows] == [message.text for message in exported]
 
 
+def test_an_export_names_all_recipients_however_many(call: Api, workspace: Workspace) -> None:
+    people = Persona.objects.bulk_create(Persona(workspace=workspace, name=f"P{n}") for n in range(1001))
+    contacts = Contact.objects.bulk_create(
+        Contact(workspace=workspace, persona=person, type="other", key=f"k{n}", normalized=f"k{n}")
+        for n, person in enumerate(people)
+    )
+    message = _message(workspace, "To all", "2026-11-21T09:00:00Z")
+    Recipient.objects.bulk_create(Recipient(message=message, persona=c.persona, contact=c) for c in contacts)
+
+    [row] = [json.loads(line) for line in call("message:export?format=ndjson").getvalue().splitlines()]
+
+    assert row["recipients"] == ", ".join(f"k{n}" for n in range(1001))
+
+
 def test_an_excel_export_opens_and_its_formulas_are_text(call: Api, exported: list[Message]) -> None:
     sheet = openpyxl.load_workbook(io.BytesIO(call("message:export").getvalue()))["Messages"]
 
