@@ -170,7 +170,7 @@ class _SqliteFile(tempfile.TemporaryDirectory[str]):
 def run(benchmark: str, url: str, *arguments: str) -> str:
     """What another process of this benchmark prints, with that database."""
     environment = os.environ | {"DATABASE_URL": url, "DEBUG": "1", "LOG_LEVEL": "ERROR"}
-    command = [sys.executable, "-m", f"benchmarks.{benchmark}", *arguments]
+    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{benchmark}", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
