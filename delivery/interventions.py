@@ -217,8 +217,9 @@ def carry_on(intervention_id: int) -> None:
 @transaction.atomic
 def continue_with(intervention_id: int, *, at: datetime) -> bool:
     """The next batch is done; whether there is more."""
+    # By its key it can be referred to meanwhile: whoever erases a person touches deliveries that it moved.
     found = (
-        Intervention.objects.select_for_update(of=("self",), skip_locked=True)
+        Intervention.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
         .filter(pk=intervention_id, finished_at=None)
         .first()
     )

@@ -19,7 +19,8 @@ from delivery.models import Delivery, Destination, Intervention
 from delivery.sender import Sender
 from delivery.tasks import continue_interventions
 from personas.models import Persona
-from personas.services import PersonaDraft, update_persona
+from personas.privacy import erase
+from personas.services import PersonaDraft, get_persona, update_persona
 from platforms.connections import ConnectionDraft, add_connection, change_connection, remove_connection
 from platforms.models import Connection, Link
 from platforms.sending_all import (
@@ -469,3 +470,32 @@ def test_everybody_is_there_once_however_often_all_are_sent(
     assert {contact.normalized for contact in there.contacts.all()} == {"+6281200000101", "rina@example.org"}
     assert Link.objects.get(connection=connection).persona_id == rina.pk
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_person_is_erased_while_others_are_being_sent_and_neither_stops_the_other(workspace: Workspace) -> None:
+    people = [make_persona(workspace, f"Budi {number}", f"+6281300000{number:03}") for number in range(4)]
+    connection = add_connection(workspace=workspace, draft=draft("personas", requests_per_minute=1))
+    begun = begin_sending(connection=connection, action=EVERYBODY, by="Ayu", at=timezone.now())
+    continue_with(begun.pk, at=timezone.now())
+    Destination.objects.update(requests_per_minute=None)
+
+    def send() -> None:
+        try:
+            carry_on.func(begun.pk)
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            erase(get_persona(workspace_id=workspace.pk, persona_id=people[0].pk, lock=True), cause=BY_TEST)
+            sending = pool.submit(send)
+            time.sleep(0.3)  # as long as it takes to wait for what the erasing holds
+        sending.result(timeout=30)
+
+    begun.refresh_from_db()
+    states = Counter(Delivery.objects.values_list("kind", "state"))
+    assert states == {
+        ("persona.changed", "waiting"): 3, ("persona.changed", "cancelled"): 1, ("persona.deleted", "waiting"): 1,
+    }  # fmt: skip
+    assert begun.finished_at is not None
