@@ -1,7 +1,8 @@
 """The list of personas with a million people, beside the same list with a thousand: `make bench-lists`.
 
 Every page is asked for as a browser asks, from the session to the last tag, in a process of its own; the two sizes take
-turns. The ratio counts, not the milliseconds.
+turns. The ratio counts, not the milliseconds. What fits few in a thousand fills the page of a million, and rows cost
+time to show: such a page is measured once more with as many rows in both.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 GOAL = 1.5
@@ -78,7 +79,8 @@ PAGES = {
     "search: a first name (every 14th)": "q=siti",
     "search: the same, second page": "q=siti&p=2",
     "search: the same, by name": "q=siti&o=0",
-    "search: first and last name": "q=hartono+siti",
+    "search: first and last name (1 in 154)": "q=hartono+siti",
+    "search: a name and a domain (1 in 28)": "q=siti+example",
     "search: two letters": "q=an",
     "search: one letter": "q=s",
     "search: a rare name (40 people)": "q=zubaidah",
@@ -103,8 +105,29 @@ PAGES = {
     "filter: points at least (half)": "a=points&op=at_least&v=500",
     "filter: points at least (40 people)": "a=points&op=at_least&v=1000",
     "filter: since before (40 people)": "a=since&op=before&v=2020-01-02",
-    "filter: city, WhatsApp and a name": "q=siti&kind=whatsapp&a=city&op=is&v=Jakarta",
-    "filter: city and points": "a=city&op=is&v=Jakarta&a=points&op=at_least&v=990",
+    "filter: points between (1 in 100)": "a=points&op=at_least&v=500&a=points&op=at_most&v=509",
+    "filter: a text with five digits in it (30 people)": "a=customer&op=contains&v=77777",
+    "two: city and WhatsApp (1 in 6)": "kind=whatsapp&a=city&op=is&v=Jakarta",
+    "two: city and points (1 in 12)": "a=city&op=is&v=Jakarta&a=points&op=at_least&v=500",
+    "two: city and points (40 people)": "a=city&op=is&v=Jakarta&a=points&op=at_least&v=1000",
+    "two: city and points (40 people and 1 in 600)": "a=city&op=is&v=Jakarta&a=points&op=at_least&v=990",
+    "two: city (1 in 6) and VIP (1 in 10), 40 together": "a=city&op=is&v=Denpasar&a=vip&op=is&v=true",
+    "two: city and Telegram (1 in 6 of 40)": "kind=telegram&a=city&op=is&v=Jakarta",
+    "two: city contains, and Telegram": "kind=telegram&a=city&op=contains&v=baya",
+    "two: city and any problem": "problem=any&a=city&op=is&v=Jakarta",
+    "two: city filled and updated since (40 people)": "updated=2026-06-01&a=city&op=has&v=",
+    "two: city empty (1 in 20) and WhatsApp": "kind=whatsapp&a=city&op=lacks&v=",
+    "two: a name and e-mail (1 in 28)": "q=siti&kind=email",
+    "two: a rare name and points (half of 40)": "q=zubaidah&a=points&op=at_least&v=500",
+    "three: city, WhatsApp and points (1 in 12)": "kind=whatsapp&a=city&op=is&v=Jakarta&a=points&op=at_least&v=500",
+    "three: city, WhatsApp and a name (1 in 84)": "q=siti&kind=whatsapp&a=city&op=is&v=Jakarta",
+    "three: city and since between (1 in 300)": "a=city&op=is&v=Jakarta"
+    "&a=since&op=after&v=2021-03-01&a=since&op=before&v=2021-03-22",
+    "four: e-mail, city, points and since (1 in 60)": "kind=email&a=city&op=is&v=Bandung"
+    "&a=points&op=at_least&v=800&a=since&op=after&v=2021-05-15",
+    "five: the same, and a name (1 in 840)": "q=siti&kind=email&a=city&op=is&v=Bandung"
+    "&a=points&op=at_least&v=800&a=since&op=after&v=2021-05-15",
+    "nobody: points empty": "a=points&op=lacks&v=",
 }
 
 
@@ -119,7 +142,7 @@ def main() -> None:
     if asked.fill is not None:
         fill(asked.fill)
     elif asked.measure:
-        measure()
+        measure(json.loads(asked.measure))
     else:
         for name in databases(asked.database):
             compare(name, people=asked.people, rounds=asked.rounds)
@@ -132,17 +155,41 @@ def compare(name: str, *, people: int, rounds: int) -> None:
             began = time.monotonic()
             run("lists", url, "--fill", str(size))
             print(f"{name}: {size:,} people made in {time.monotonic() - began:.0f} s", flush=True)
-        taken: dict[int, dict[str, list[float]]] = {size: {page: [] for page in PAGES} for size in urls}
+        pages = PAGES | _levelled({size: _measured(url, PAGES) for size, url in urls.items()})
+        taken: dict[int, list[dict[str, Shown]]] = {size: [] for size in urls}
         for _round in range(rounds):
             for size, url in urls.items():
-                for page, took in json.loads(run("lists", url, "--measure", "yes")).items():
-                    taken[size][page].append(took)
-    print(f"\n| {name} | 1,000 | {people:,} | ratio |\n| --- | --- | --- | --- |")
-    for page in PAGES:
-        small, large = (min(taken[size][page]) for size in urls)
+                taken[size].append(_measured(url, pages))
+    print(f"\n| {name} | rows | 1,000 | {people:,} | ratio |\n| --- | --- | --- | --- | --- |")
+    for page in pages:
+        small, large = (min(measured[page].milliseconds for measured in taken[size]) for size in urls)
+        few, many = (taken[size][0][page].rows for size in urls)
         mark = "" if large / small <= GOAL else " !"
-        print(f"| {page} | {small:.1f} ms | {large:.1f} ms | {large / small:.2f} ×{mark} |")
+        shown = f"{few}" if few == many else f"{few} → {many}"
+        print(f"| {page} | {shown} | {small:.1f} ms | {large:.1f} ms | {large / small:.2f} ×{mark} |")
     print(flush=True)
+
+
+class Shown(NamedTuple):
+    """What a page took, and the people on it."""
+
+    milliseconds: float
+    rows: int
+
+
+def _measured(url: str, pages: dict[str, str]) -> dict[str, Shown]:
+    answer = json.loads(run("lists", url, "--measure", json.dumps(pages)))
+    return {page: Shown(*shown) for page, shown in answer.items()}
+
+
+def _levelled(measured: dict[int, dict[str, Shown]]) -> dict[str, str]:
+    """The pages that show more rows of many people, with as many rows as there are of few."""
+    few, many = measured.values()
+    return {
+        f"{page}: {few[page].rows} of each": f"{query}&per_page={few[page].rows}"
+        for page, query in PAGES.items()
+        if 0 < few[page].rows < many[page].rows
+    }
 
 
 def databases(asked: str) -> tuple[str, ...]:
@@ -217,7 +264,7 @@ def _workspace() -> tuple[int, dict[str, int]]:
 
     workspace = Workspace.objects.create(name="Bench", slug="bench", country="ID", time_zone="Asia/Jakarta")
     User.objects.create_superuser("bench", password="bench")
-    types = {"city": "text", "points": "number", "since": "date", "customer": "text"}
+    types = {"city": "text", "points": "number", "since": "date", "customer": "text", "vip": "boolean"}
     definitions = [
         AttributeDefinition.objects.create(workspace=workspace, key=key, label=key.title(), type=type, position=at)
         for at, (key, type) in enumerate(types.items())
@@ -275,12 +322,22 @@ def _contacts(n: int, people: int) -> Iterator[tuple[str, str]]:
 
 
 def _values(n: int, people: int) -> Iterator[tuple[str, str]]:
-    if n % 20:
-        yield "city", "Ende" if _is_rare(n, people, 5) else CITIES[n * 7919 % 6]
+    city = _city(n, people)
+    if city:
+        yield "city", city
     yield "points", "1000.5" if _is_rare(n, people, 6) else str(n * 7919 % 1_000)
+    if (n % 10 == 9 and city != "Denpasar") or _is_rare(n, people, 8):
+        yield "vip", "true"
     days = 0 if _is_rare(n, people, 7) else 1 + n * 104_729 % 1_000
     yield "since", (datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=days)).date().isoformat()
     yield "customer", customer_number_of(n)
+
+
+def _city(n: int, people: int) -> str:
+    for which, city in (5, "Ende"), (6, "Jakarta"), (8, "Denpasar"):
+        if _is_rare(n, people, which):
+            return city
+    return CITIES[n * 7919 % 6] if n % 20 else ""
 
 
 def insert(table: str, columns: str, rows: Iterator[Any]) -> None:
@@ -301,22 +358,28 @@ def insert(table: str, columns: str, rows: Iterator[Any]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ the pages
-def measure() -> None:
-    """Prints the milliseconds of each page, the least of a few, after one that nobody counts."""
+def measure(pages: dict[str, str]) -> None:
+    """Prints the milliseconds of each page, the least of a few after one that nobody counts, and its rows."""
     set_up()
+    from django.http import QueryDict
     from django.test import Client
     from django.urls import reverse
 
+    from accounts import console
     from accounts.models import User
 
     client = Client()
     client.force_login(User.objects.get(username="bench"), backend="django.contrib.auth.backends.ModelBackend")
     address = reverse("admin:personas_persona_changelist")
+    offered = console.PAGE_SIZES
     taken = {}
-    for page, query in PAGES.items():
+    for page, query in pages.items():
         if "per_page" not in query:
             query = f"{query}&per_page=25".lstrip("&")
-        taken[page] = min([milliseconds(client, f"{address}?{query}") for _turn in range(6)][1:])
+        console.PAGE_SIZES = (*offered, int(QueryDict(query)["per_page"]))  # type: ignore[assignment]
+        least = min([milliseconds(client, f"{address}?{query}") for _turn in range(6)][1:])
+        answer: Any = client.get(f"{address}?{query}", headers={"host": "127.0.0.1"})
+        taken[page] = Shown(least, len(answer.context_data["cl"].rows))
     print(json.dumps(taken))
 
 

@@ -1,182 +1,300 @@
-"""The newest of the people whom a filter fits, at a cost that does not grow with the workspace.
+"""The newest of the people whom a filter fits, at a cost that hardly grows with the workspace.
 
 A database asked for "the newest 25 with all of this" may begin at the wrong end and read a million rows. Here the
-condition that leaves the fewest begins, by an index that is in the order of people, and the others are asked of whom
-it finds. docs/decisions/0006-finding-people.md has the measurements.
+newest people of all are looked at first. Often they are enough; if not, they show what the fewest people meet, and
+that begins, by its index. docs/decisions/0006-finding-people.md has the measurements.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import count
+from functools import reduce
+from operator import and_
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.db.models.expressions import Combinable
 
 from accounts.models import Workspace
 from personas.filters import Condition, Operator, PersonaFilter, Problem, documents_with
-from personas.models import AsNumber, AttributeType, Contact, Persona
+from personas.models import AsNumber, AttributeType, AttributeValue, Contact, Persona, SearchDocument
 from personas.search import TextQuery
 from personas.search_index import KEY_OF_WORKSPACE
 
-NEWEST_TRIED = 5_000
-"""People looked at before a condition is asked whose index is not in their order: most filters fit enough of them."""
+LOOKED_AT = 1_000
+"""The newest people, of whom everything is asked first."""
 SPARSE_AT_MOST = 20_000
-"""People whom such a condition may fit to be brought all at once; where they are more, one in a few of everybody is."""
-_FIRST, _MOST, _ROUNDS_TRIED = 500, 8_000, 2
-"""Candidates that the other conditions are asked of at a time: fewer at first, because a page needs few. Where they
-don't fill it in so many rounds, it is seen whether another condition leaves few enough to begin with that one."""
+"""People of whom the rest may be asked: it costs less than to look for a better way."""
+ASKED_AT_ONCE = 500
+_READING = LOOKED_AT // 8
+"""What a search costs that reads the documents of everybody, in questions to one of those looked at."""
 
-Newest = Callable[[int | None, int], list[int]]
-"""Ids of people older than the first (None: of all), newest first, at most the second. Where a start is not in order,
-any people as far as it gets."""
+
+Question = Q | Combinable
+
+
+class _Probe(Exists):
+    """Asked of one row after the other: PostgreSQL takes OFFSET for a reason not to join, which would read all rows."""
+
+    template = "EXISTS(%(subquery)s OFFSET 0)"
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """Where finding begins, and what is left to be asked."""
+class _People:
+    """Rows of people that an index has in their order."""
 
-    newest: Newest
-    rest: PersonaFilter
-    is_in_order: bool = True
+    rows: QuerySet[Any]
+    column: str = "persona_id"
+    base: int = 0
+    """What the column has beside the id of a person."""
+
+    @property
+    def who(self) -> Any:
+        """A reference to the person of a row, out of a query within."""
+        return OuterRef(self.column) - self.base if self.base else OuterRef(self.column)
+
+    def between(self, after: int, below: int) -> "_People":
+        limits = {f"{self.column}__gt": self.base + after, f"{self.column}__lt": self.base + below}
+        return replace(self, rows=self.rows.filter(**limits))
+
+    def newest(self, limit: int, *questions: Question) -> list[int]:
+        """The ids of at most so many of whom all is true, newest first."""
+        return [key - self.base for key in self.keys(*questions)[:limit]]
+
+    def keys(self, *questions: Question) -> QuerySet[Any, int]:
+        return self.rows.filter(*questions).order_by(f"-{self.column}").values_list(self.column, flat=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One of the things that a filter asks."""
+
+    of: Callable[[_People], Question]
+    """The question, as it is put to each of some people."""
+    people: _People | None = None
+    """All whom it fits, where an index has them in order."""
+    few: Callable[[], list[int] | None] | None = None
+    """All whom it fits, and maybe others, by an index of another order; None where they are many."""
+    is_met_by_few: bool = True
+    cost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What the newest people show; in `asked`, what fewer of them meet comes first."""
+
+    newest: list[int]
+    found: list[int]
+    asked: list[_Asked]
+    hits: list[int]
+    answers: list[tuple[bool, ...]]
+    """Of each of the newest."""
 
 
 def newest_ids(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
     """The ids of at most `limit` people whom `chosen` fits, newest first."""
-    starts = list(_starts(chosen, workspace))
-    if not starts:
-        return _of_everybody(chosen, workspace, limit)
-    first, *others = starts
-    if first.is_in_order:
-        found, is_all = _passing(first, workspace, limit, rounds=_ROUNDS_TRIED if others else None)
-        if is_all:
-            return found
-    else:
-        found = _among_newest(chosen, workspace, limit)
-        if len(found) == limit:
-            return found
-        others = starts
-    for start in others:
-        candidates = start.newest(None, SPARSE_AT_MOST + 1)
-        if len(candidates) <= SPARSE_AT_MOST:
-            return _passing(replace(start, newest=_listed(candidates)), workspace, limit)[0]
-    return _passing(first, workspace, limit)[0] if first.is_in_order else _of_everybody(chosen, workspace, limit)
+    if chosen.text and chosen == PersonaFilter(text=chosen.text):
+        return TextQuery.of(chosen.text, workspace).newest(limit)
+    asked = list(_asked(chosen, workspace))
+    if len(asked) == 1 and asked[0].people:
+        return asked[0].people.newest(limit)
+    everybody = _documents(workspace) if chosen.text else _People(Persona.objects.filter(workspace=workspace), "pk")
+    sight = _look_at(everybody, asked)
+    found, below = sight.found[:limit], sight.newest[-1] if sight.newest else 0
+    if len(found) == limit or len(sight.newest) < LOOKED_AT:
+        return found
+    near, below = _near(sight, everybody, limit)
+    found += near
+    if len(found) == limit or below <= 0:
+        return found
+    older = _by_few(sight.asked, below, limit - len(found))
+    if older is None:
+        older = _by_many(sight, below, limit - len(found))
+    if older is None and found:
+        older = everybody.between(0, below).newest(limit - len(found), *(one.of(everybody) for one in asked))
+    if older is None:  # the database may know better
+        people = chosen.apply(workspace).filter(pk__lt=below).order_by("-pk")
+        older = list(people.values_list("pk", flat=True)[: limit - len(found)])
+    return found + older
 
 
-def _of_everybody(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
-    return list(chosen.apply(workspace).order_by("-pk").values_list("pk", flat=True)[:limit])
+def _look_at(everybody: _People, asked: list[_Asked]) -> _Sight:
+    answers = {f"answer{at}": ExpressionWrapper(one.of(everybody), BooleanField()) for at, one in enumerate(asked)}
+    rows = everybody.rows.order_by(f"-{everybody.column}").annotate(**answers)
+    looked_at = list(rows.values_list(everybody.column, *answers)[:LOOKED_AT])
+    hits = [one.cost + sum(row[at] for row in looked_at) for at, one in enumerate(asked, 1)]
+    fewest_first = sorted(range(len(asked)), key=hits.__getitem__)
+    return _Sight(
+        newest=[row[0] - everybody.base for row in looked_at],
+        found=[row[0] - everybody.base for row in looked_at if all(row[1:])],
+        asked=[asked[at] for at in fewest_first],
+        hits=[hits[at] for at in fewest_first],
+        answers=[tuple(row[at + 1] for at in fewest_first) for row in looked_at],
+    )
 
 
-def _listed(candidates: list[int]) -> Newest:
-    """Of all that an index in another order has brought."""
-    ids = sorted(set(candidates), reverse=True)
-    return lambda below, limit: [pk for pk in ids if below is None or pk < below][:limit]
+def _near(sight: _Sight, everybody: _People, limit: int) -> tuple[list[int], int]:
+    """Who is found three times as far as the newest promise, and how far that was.
 
-
-def _among_newest(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
-    newest = Persona.objects.filter(workspace=workspace).order_by("-pk").values_list("pk", flat=True)
-    edge = next(iter(newest[NEWEST_TRIED - 1 : NEWEST_TRIED]), 0)
-    tried = chosen.apply(workspace).filter(pk__gte=edge)
-    return list(tried.order_by("-pk").values_list("pk", flat=True)[:limit])
-
-
-def _passing(start: _Start, workspace: Workspace, limit: int, *, rounds: int | None = None) -> tuple[list[int], bool]:
-    """Those of the start's people whom the rest fits too, and whether that is all that was asked for.
-
-    After so many `rounds` it is given up, where another start may be the better one.
+    Not at all where that is too far. The promise may be broken: what came last may be unlike all before.
     """
-    if not start.rest:
-        return start.newest(None, limit), True
+    below, span = sight.newest[-1], 3 * limit * (sight.newest[0] - sight.newest[-1]) // max(1, len(sight.found))
+    in_order = [(hits, one) for hits, one in zip(sight.hits, sight.asked, strict=True) if one.people]
+    hits, first = in_order[0] if in_order else (LOOKED_AT, None)
+    if not sight.found or 3 * limit * hits > SPARSE_AT_MOST * len(sight.found):
+        return [], below
+    people = first.people if first and first.people else everybody
+    near = people.between(below - span, below)
+    questions = [one.of(near) for one in sight.asked if one is not first]
+    return near.newest(limit - len(sight.found), *questions), below - span + 1
+
+
+def _by_few(asked: list[_Asked], below: int, limit: int) -> list[int] | None:
+    """Beginning with what only few people meet, if there is such a thing."""
+    for one in asked:
+        others = [other for other in asked if other is not one]
+        if one.few:
+            ids = one.few()
+            if ids is not None:
+                ids = sorted({pk for pk in ids if pk < below}, reverse=True)
+                return _among(ids, others if one.is_met_by_few else asked, limit)
+        elif one.people and not one.people.keys()[SPARSE_AT_MOST : SPARSE_AT_MOST + 1]:
+            people = one.people.between(0, below)
+            return people.newest(limit, *(other.of(people) for other in others))
+    return None
+
+
+def _among(ids: list[int], asked: list[_Asked], limit: int) -> list[int]:
+    """Those of the ids of whom all is true, in their order."""
+    if not asked:
+        return ids[:limit]
     found: list[int] = []
-    below, size = None, _FIRST
-    people = start.rest.apply(workspace).order_by("-pk").values_list("pk", flat=True)
-    for _round in count() if rounds is None else range(rounds):
-        candidates = start.newest(below, size)
-        found += people.filter(pk__in=candidates)[: limit - len(found)]
-        if len(found) == limit or len(candidates) < size:
-            return found, True
-        below, size = candidates[-1], min(size * 2, _MOST)
-    return found, False
+    size = ASKED_AT_ONCE
+    while ids and len(found) < limit:
+        people = _People(Persona.objects.filter(pk__in=ids[:size]), "pk")
+        found += people.newest(limit - len(found), *(one.of(people) for one in asked))
+        ids, size = ids[size:], size * 2
+    return found
 
 
-def _starts(chosen: PersonaFilter, workspace: Workspace) -> Iterator[_Start]:
-    """Where one may begin, by what likely leaves the fewest; nowhere where only everybody can be gone through."""
+def _by_many(sight: _Sight, below: int, limit: int) -> list[int] | None:
+    """Through all whom one condition fits, where the page is far; None where no index is in order.
+
+    Where many meet each condition and hardly anybody several, the indexes of those are gone down together.
+    """
+    in_order = [(one, one.people.between(0, below)) for one in sight.asked if one.people]
+    if not in_order:
+        return None
+    together = {at for at, one in enumerate(sight.asked) if one.people and not one.people.base}
+    met_by = sum(all(answers[at] for at in together) for answers in sight.answers)
+    if len(together) > 1 and met_by <= LOOKED_AT // 50:
+        return _side_by_side(sight.asked, together, below, limit)
+    first, people = in_order[0]
+    return people.newest(limit, *(one.of(people) for one in sight.asked if one is not first))
+
+
+def _side_by_side(asked: list[_Asked], together: set[int], below: int, limit: int) -> list[int]:
+    """Down several indexes at once, which takes a tenth of going down one and asking the others."""
+    people = [one.people for at, one in enumerate(asked) if at in together and one.people]
+    others = [one for at, one in enumerate(asked) if at not in together]
+    found: list[int] = []
+    size = ASKED_AT_ONCE if others else limit
+    while len(found) < limit:
+        ids = _in_all([one.between(0, below) for one in people], size)
+        found += _among(ids, others, limit - len(found))
+        if len(ids) < size:
+            break
+        below, size = ids[-1], min(size * 4, SPARSE_AT_MOST)
+    return found
+
+
+def _in_all(people: list[_People], limit: int) -> list[int]:
+    first, *others = people
+    if connection.vendor == "postgresql":  # INTERSECT would sort there, and a join goes down both indexes
+        return first.newest(limit, *(Exists(other.rows.filter(persona=first.who)) for other in others))
+    ids, *more = (one.rows.order_by().values_list("persona_id", flat=True) for one in people)
+    return list(ids.intersection(*more).order_by("-persona_id")[:limit])
+
+
+# ------------------------------------------------------------------------------------------------ what is asked
+def _asked(chosen: PersonaFilter, workspace: Workspace) -> Iterator[_Asked]:
+    """What likely leaves the fewest comes first: that counts where the newest people don't tell."""
     if chosen.text:
-        yield _Start(_by_text(chosen.text, workspace), replace(chosen, text=""))
-    for condition in chosen.conditions:
-        if condition.operator is Operator.CONTAINS and (words := _long_words(condition.value)):
-            yield _Start(_by_text(words, workspace), chosen)
-    for exact in _those(chosen, {Operator.IS}):
-        yield _Start(_by_value(exact), _without(chosen, exact))
+        yield _of_text(TextQuery.of(chosen.text, workspace), workspace)
+    yield from _of_attributes(chosen.conditions, workspace)
     if chosen.problem:
-        yield _Start(_by_problem(chosen.problem, workspace), replace(chosen, problem=None))
-    for broad in _those(chosen, _RANGES):
-        yield _Start(_by_range(broad), _without(chosen, broad), is_in_order=False)
+        yield _of_problem(chosen.problem, workspace)
     if chosen.kind:
-        yield _Start(_by_kind(chosen.kind, workspace), replace(chosen, kind=""))
-    for filled in _those(chosen, {Operator.HAS}):
-        yield _Start(_by_value(filled), _without(chosen, filled))
+        contacts = Contact.objects.filter(workspace=workspace, type=chosen.kind)
+        yield _Asked(lambda people: _Probe(contacts.filter(persona=people.who)), _People(contacts.distinct()))
     if chosen.updated_since:
-        yield _Start(_by_update(chosen, workspace), replace(chosen, updated_since=None), is_in_order=False)
-    for part in _those(chosen, {Operator.CONTAINS}):
-        if not _long_words(part.value):  # last, because no index finds it
-            yield _Start(_by_range(part), _without(chosen, part), is_in_order=False)
+        changed = PersonaFilter(updated_since=chosen.updated_since).apply(workspace)
+        ids = changed.order_by("updated_at").values_list("pk", flat=True)
+        yield _Asked(lambda people: _Probe(changed.filter(pk=people.who)), few=lambda: _all_if_few(ids))
 
 
-_RANGES = frozenset({Operator.BEFORE, Operator.AFTER, Operator.AT_LEAST, Operator.AT_MOST})
+def _all_if_few(ids: QuerySet[Any, int]) -> list[int] | None:
+    """In two steps: to step over many costs an index little, to bring them a lot."""
+    return None if ids[SPARSE_AT_MOST : SPARSE_AT_MOST + 1] else list(ids)
 
 
-def _those(chosen: PersonaFilter, operators: Collection[Operator]) -> Iterator[Condition]:
-    return (condition for condition in chosen.conditions if condition.operator in operators)
+def _of_text(query: TextQuery, workspace: Workspace) -> _Asked:
+    documents, base = SearchDocument.objects.filter(query.q()), workspace.pk * KEY_OF_WORKSPACE
+
+    def of(people: _People) -> Question:
+        is_document = people.rows.model is SearchDocument
+        return query.q() if is_document else _Probe(documents.filter(key=people.who + base))
+
+    return _Asked(of, _documents(workspace, documents), few=query.all_if_few, cost=_READING)
 
 
-def _without(chosen: PersonaFilter, condition: Condition) -> PersonaFilter:
-    return replace(chosen, conditions=tuple(other for other in chosen.conditions if other is not condition))
-
-
-def _long_words(text: str) -> str:
-    """What of `text` the index of documents certainly finds wherever it stands in a value."""
-    return " ".join(word for word in text.split() if len(word) > 2 and word.isalpha())
-
-
-def _by_text(text: str, workspace: Workspace) -> Newest:
-    query = TextQuery.of(text, workspace)
-    return lambda below, limit: query.newest(limit, below=below)
-
-
-def _by_problem(problem: Problem, workspace: Workspace) -> Newest:
+def _documents(workspace: Workspace, documents: QuerySet[SearchDocument] | None = None) -> _People:
     base = workspace.pk * KEY_OF_WORKSPACE
-    documents = documents_with(problem).order_by("-key").values_list("key", flat=True)
-
-    def newest(below: int | None, limit: int) -> list[int]:
-        end = base + (KEY_OF_WORKSPACE if below is None else below)
-        return [key - base for key in documents.filter(key__gte=base, key__lt=end)[:limit]]
-
-    return newest
+    rows = SearchDocument.objects.all() if documents is None else documents
+    return _People(rows.filter(key__gte=base, key__lt=base + KEY_OF_WORKSPACE), "key", base)
 
 
-def _by_value(condition: Condition) -> Newest:
-    return _of(condition.matching(), "persona_id")
+def _of_problem(problem: Problem, workspace: Workspace) -> _Asked:
+    documents, base = documents_with(problem), workspace.pk * KEY_OF_WORKSPACE
+    return _Asked(lambda people: _Probe(documents.filter(key=people.who + base)), _documents(workspace, documents))
 
 
-def _by_kind(kind: str, workspace: Workspace) -> Newest:
-    return _of(Contact.objects.filter(workspace=workspace, type=kind).distinct(), "persona_id")
+def _of_attributes(conditions: Iterable[Condition], workspace: Workspace) -> Iterator[_Asked]:
+    """What is asked of one attribute is asked at once, for a person has one value of it."""
+    together: dict[int, list[Condition]] = {}
+    for condition in conditions:
+        if condition.operator is Operator.LACKS:
+            yield _of_lack(condition.matching())
+        else:
+            together.setdefault(condition.attribute.pk, []).append(condition)
+    for group in together.values():
+        yield _of_value(group, workspace)
 
 
-def _by_range(condition: Condition) -> Newest:
-    """In the order of the values, or a database might read all people backwards to find the few."""
-    is_number = condition.attribute.type == AttributeType.NUMBER
-    rows = condition.matching().order_by(AsNumber("value") if is_number else "value")
-    return lambda _below, limit: list(rows.values_list("persona_id", flat=True)[:limit])
+def _of_lack(values: QuerySet[AttributeValue]) -> _Asked:
+    return _Asked(lambda people: ~_Probe(values.filter(persona=people.who)))
 
 
-def _by_update(chosen: PersonaFilter, workspace: Workspace) -> Newest:
-    rows = PersonaFilter(updated_since=chosen.updated_since).apply(workspace).order_by("updated_at")
-    return lambda _below, limit: list(rows.values_list("pk", flat=True)[:limit])
+def _of_value(conditions: list[Condition], workspace: Workspace) -> _Asked:
+    values = reduce(and_, (condition.matching() for condition in conditions))
+    operators = {condition.operator for condition in conditions}
 
+    def of(people: _People) -> Exists:
+        return _Probe(values.filter(persona=people.who))
 
-def _of(rows: QuerySet[Any], column: str) -> Newest:
-    def newest(below: int | None, limit: int) -> list[int]:
-        older = rows if below is None else rows.filter(**{f"{column}__lt": below})
-        return list(older.order_by(f"-{column}").values_list(column, flat=True)[:limit])
+    def of_exact(people: _People) -> Exists:
+        """As a range, or SQLite would fetch the one row there may be for its value, which another index has."""
+        return _Probe(values.filter(persona__gte=people.who, persona__lte=people.who))
 
-    return newest
+    if Operator.IS in operators:
+        return _Asked(of_exact, _People(values))
+    if operators == {Operator.HAS}:
+        return _Asked(of, _People(values))
+    for condition in conditions:
+        if condition.operator is Operator.CONTAINS and (query := TextQuery.of_part(condition.value, workspace)):
+            return _Asked(of, few=query.all_if_few, is_met_by_few=False)
+    is_number = conditions[0].attribute.type == AttributeType.NUMBER
+    ids = values.order_by(AsNumber("value") if is_number else "value").values_list("persona_id", flat=True)
+    if operators <= {Operator.CONTAINS, Operator.HAS}:  # read to the end by either step, for no index knows
+        return _Asked(of, few=lambda: None if len(few := list(ids[: SPARSE_AT_MOST + 1])) > SPARSE_AT_MOST else few)
+    return _Asked(of, few=lambda: _all_if_few(ids))

@@ -13,8 +13,10 @@ from operator import or_
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
 
 from accounts.models import Workspace
 from personas.contacts import ContactKeyInvalid, calling_code, normalise
@@ -24,6 +26,7 @@ from personas.search_index import KEY_OF_WORKSPACE
 
 MAX_TEXT = 200
 MAX_TERMS = 12
+FEW = 500
 NEWEST_LOOKED_THROUGH = 20_000
 """Documents that PostgreSQL reads before it asks the index, which would bring all hits of a common word at once."""
 
@@ -31,6 +34,9 @@ _NUMBER = re.compile(r"(?<!\S)[+(]?\d(?:[\s()./-]*\d){2,}(?!\S)")
 """A number as people write it: at least three digits, and what stands between groups of them."""
 _FIVE_DIGITS = re.compile(r"\d{5}")
 _LIKE = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
+
+_IN_NO_DOCUMENT = ("true", "false")
+"""Values that `personas.search_index` leaves out."""
 
 Sql = tuple[str, list[Any]]
 Alternatives = tuple[tuple[str, ...], ...]
@@ -52,6 +58,23 @@ class TextQuery:
         terms = tuple(_terms(text, country=workspace.country))
         return cls(terms, workspace.pk, _reached_at(text, workspace) if len(terms) == 1 else ())
 
+    @classmethod
+    def of_part(cls, text: str, workspace: Workspace) -> "TextQuery | None":
+        """Everybody of whom a value has `text` somewhere in it, and more; None where documents don't surely tell."""
+        folded = fold(text)
+        is_plain = all(letter.isascii() or letter.isalpha() for letter in text)
+        if len(folded) < 3 or not is_plain or any(folded in left_out for left_out in _IN_NO_DOCUMENT):
+            return None
+        return cls((((folded,),),), workspace.pk)
+
+    def q(self) -> Q:
+        """On a document, for one after the other: no index of texts is used."""
+        if self.reached:
+            return Q(key__in=[self._base + pk for pk in self.reached])
+        if not self.terms:
+            return Q(key__in=[])
+        return Q(*(reduce(or_, map(_stands_in, term)) for term in self.terms))
+
     def newest(self, limit: int, *, below: int | None = None) -> list[int]:
         """The ids of at most `limit` personas that fit, newest first; of those older than `below` if it is given."""
         if self.reached:
@@ -65,6 +88,11 @@ class TextQuery:
             if len(found) == limit:
                 return found
         return self._ids(*self._all_sorted(below, limit))
+
+    def all_if_few(self) -> list[int] | None:
+        """The ids of all whom it finds, newest first; None where they are more than a few hundred."""
+        ids = self.newest(FEW + 1)
+        return ids if len(ids) <= FEW else None
 
     def everybody(self) -> RawSQL | list[int]:
         """The ids of all personas that fit, for a query that takes as many as there are."""
@@ -170,6 +198,10 @@ def _notations(number: str, *, country: str) -> Alternatives:
     with suppress(ContactKeyInvalid):  # a part of a number
         ways.append(normalise(ContactType.PHONE, number, country=country))
     return tuple((way,) for way in dict.fromkeys(ways) if not any(other in way for other in ways if other != way))
+
+
+def _stands_in(way: tuple[str, ...]) -> Q:
+    return Q(*(GreaterThan(StrIndex("text", Value(_as_stored(text))), 0) for text in way))
 
 
 def _as_stored(text: str) -> str:

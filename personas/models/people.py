@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.db import models
+from django.db.models.lookups import IsNull
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -130,10 +131,10 @@ class AttributeDefinition(models.Model):
 
 
 class AsNumber(models.Func):
-    """The value of an attribute of type number, as a number; of any other type, whatever comes of it."""
+    """The value of an attribute of type number, as a number; of any other type, whatever comes of it, or nothing."""
 
     output_field = models.FloatField()
-    template = "CAST(%(expressions)s AS REAL)"
+    template = "CASE WHEN %(expressions)s GLOB '[-0-9]*' THEN CAST(%(expressions)s AS REAL) END"
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
         """PostgreSQL would refuse any other text, and may look at those of other attributes first."""
@@ -153,7 +154,15 @@ class AttributeValue(models.Model):
         constraints = [models.UniqueConstraint(fields=["persona", "definition"], name="attributevalue_unique")]
         indexes = [
             models.Index(fields=["definition", "value", "persona"], name="attributevalue_by_value"),
-            models.Index("definition", AsNumber("value"), name="attributevalue_by_number"),
+            # With the value itself, or PostgreSQL would not read its number from here, and only what is a number.
+            models.Index(
+                "definition",
+                AsNumber("value"),
+                "persona",
+                "value",
+                name="attributevalue_number",
+                condition=models.Q(IsNull(AsNumber("value"), False)),
+            ),
             models.Index(fields=["definition", "persona"], name="attributevalue_by_persona"),
         ]
 
@@ -173,7 +182,9 @@ class SearchDocument(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["key"], condition=models.Q(problem__gt=0), name="searchdocument_any_problem"),
+            models.Index(
+                fields=["key", "problem"], condition=models.Q(problem__gt=0), name="searchdocument_with_problem"
+            ),
             models.Index(fields=["problem", "key"], condition=models.Q(problem__gt=0), name="searchdocument_problem"),
         ]
 

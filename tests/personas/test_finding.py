@@ -1,17 +1,21 @@
 """The newest whom a filter fits: always the same people as all whom it fits, wherever finding begins."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from django.http import QueryDict
 
 from accounts.models import Workspace
-from personas import finding
+from personas import finding, search
 from personas.filters import PersonaFilter
 from personas.models import AttributeDefinition, AttributeType, AttributeValue, Contact, Persona
 
 pytestmark = pytest.mark.django_db
 
+CITIES = ("Jakarta", "Bandung", "true", "K-20777")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -36,22 +40,28 @@ def people(workspace: Workspace, other_workspace: Workspace) -> None:
                     key = f"{key}{n:07}" if type == "phone" else key
                     contacts.append(Contact(workspace=owner, persona=one, type=type, key=key, normalized=key))
             if n % 5:
-                values.append(AttributeValue(persona=one, definition=city, value=("Jakarta", "Bandung")[n % 2]))
+                values.append(AttributeValue(persona=one, definition=city, value=CITIES[n % 2 + 2 * (n % 11 == 1)]))
             values.append(AttributeValue(persona=one, definition=points, value=str(n * 7 % 50 / 2)))
             values.append(AttributeValue(persona=one, definition=since, value=f"2026-0{1 + n % 9}-01"))
         Contact.objects.bulk_create(contacts)
         AttributeValue.objects.bulk_create(values)
 
 
-@pytest.fixture(params=["as it is", "in small steps", "where much fits"])
-def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+WAYS = {
+    "by the newest alone": {},
+    "by what few meet": {"LOOKED_AT": 4, "ASKED_AT_ONCE": 2},
+    "near the newest": {"LOOKED_AT": 4, "SPARSE_AT_MOST": 10**9},
+    "side by side": {"LOOKED_AT": 4, "SPARSE_AT_MOST": 1, "ASKED_AT_ONCE": 2},
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bounds that a small database never reaches."""
-    if request.param != "as it is":
-        monkeypatch.setattr(finding, "NEWEST_TRIED", 2)
-        monkeypatch.setattr(finding, "_FIRST", 2)
-        monkeypatch.setattr(finding, "_MOST", 3)
-    if request.param == "where much fits":
-        monkeypatch.setattr(finding, "SPARSE_AT_MOST", 1)
+    for name, value in WAYS[request.param].items():
+        monkeypatch.setattr(finding, name, value)
+    if request.param == "side by side":
+        monkeypatch.setattr(search, "FEW", 1)
 
 
 QUERIES = [
@@ -69,6 +79,10 @@ QUERIES = [
     "a=city&op=is&v=Jakarta",
     "a=city&op=contains&v=ndun",
     "a=city&op=contains&v=nd",
+    "a=city&op=contains&v=tru",
+    "a=city&op=contains&v=0777",
+    "a=city&op=contains&v=-2",
+    "a=city&a=city&op=contains&op=contains&v=and&v=ung",
     "a=city&op=has&v=",
     "a=city&op=lacks&v=",
     "a=points&op=at_least&v=20.5",
@@ -88,13 +102,89 @@ QUERIES = [
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_newest_are_the_newest_of_all_whom_the_filter_fits(
-    people: None, sizes: None, workspace: Workspace, query: str
+    people: None, way: None, workspace: Workspace, query: str
 ) -> None:
     chosen = PersonaFilter.from_query(QueryDict(query), workspace)
     everybody = list(chosen.apply(workspace).order_by("-pk").values_list("pk", flat=True))
 
     assert finding.newest_ids(chosen, workspace, 1_000) == everybody
     assert finding.newest_ids(chosen, workspace, 3) == everybody[:3]
+
+
+ONE_THING = [
+    *(f"q={text}" for text in ("siti", "budi+1", "s", "jakarta", "0812", "5%40x.org", "%CC%81")),
+    *(f"kind={kind}" for kind in ("whatsapp", "email", "phone", "telegram")),
+    *(f"problem={problem}" for problem in ("any", "no_contact", "invalid_number")),
+    *(f"updated=2026-01-0{day}" for day in (1, 4, 6, 7)),
+]
+CONDITIONS = [
+    *(("city", "is", value) for value in ("Jakarta", "Bandung", "Medan", "true")),
+    *(("city", "contains", value) for value in ("and", "a", "tru", "777", "-2", "n_")),
+    *(("points", operator, value) for operator in ("at_least", "at_most") for value in ("2", "12.5", "20", "24")),
+    *(("points", "is", "7"), ("since", "is", "2026-03-01")),
+    *(("since", operator, f"2026-0{month}-01") for operator in ("before", "after") for month in (2, 5, 8)),
+    *((key, operator, "") for key in ("city", "points", "since") for operator in ("has", "lacks")),
+]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_combination_finds_whom_a_plain_query_finds(
+    people: None, way: None, workspace: Workspace, seed: int
+) -> None:
+    chance = Random(seed)
+    for _turn in range(20):
+        things = {thing.partition("=")[0]: thing for thing in chance.sample(ONE_THING, chance.randint(0, 2))}
+        conditions = [f"a={a}&op={op}&v={v}" for a, op, v in chance.sample(CONDITIONS, chance.randint(0, 3))]
+        query = "&".join([*things.values(), *conditions])
+        chosen, limit = PersonaFilter.from_query(QueryDict(query), workspace), chance.choice([1, 5, 1_000])
+        everybody = list(chosen.apply(workspace).order_by("-pk").values_list("pk", flat=True))
+
+        assert finding.newest_ids(chosen, workspace, limit) == everybody[:limit], query
+
+
+def test_newest_unlike_all_before_break_their_promise_and_nobody_is_missed(
+    people: None, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "LOOKED_AT", 6)
+    monkeypatch.setattr(finding, "SPARSE_AT_MOST", 1_000)
+    ids = list(Persona.objects.filter(workspace=workspace).order_by("-pk").values_list("pk", flat=True))
+    fitting = [*ids[:4], ids[-1]]
+    Persona.objects.filter(workspace=workspace).update(updated_at=START)
+    Persona.objects.filter(pk__in=fitting).update(updated_at=START + timedelta(days=50))
+    chosen = PersonaFilter.from_query(QueryDict("updated=2026-02-10&a=points&op=has&v="), workspace)
+
+    assert finding.newest_ids(chosen, workspace, 5) == fitting
+
+
+@pytest.mark.parametrize(
+    ("query", "changed", "queries"),
+    [
+        ("kind=whatsapp", {}, 1),
+        ("a=city&op=is&v=Jakarta", {}, 1),
+        ("kind=whatsapp&a=city&op=is&v=Jakarta", {}, 1),
+        ("kind=whatsapp&a=city&op=is&v=Jakarta", {"SPARSE_AT_MOST": 10**9}, 2),
+        ("kind=phone&a=city&op=is&v=K-20777", {}, 3),
+        ("kind=phone&a=city&op=is&v=Jakarta", {"SPARSE_AT_MOST": 1}, 4),
+        ("a=city&a=points&op=is&op=at_least&v=Jakarta&v=24", {}, 4),
+        ("a=points&a=points&op=at_least&op=at_most&v=12&v=13", {}, 3),
+    ],
+)
+def test_finding_takes_a_few_queries_however_many_people_there_are(
+    people: None,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: Callable[[int], AbstractContextManager[None]],
+    query: str,
+    changed: dict[str, int],
+    queries: int,
+) -> None:
+    chosen = PersonaFilter.from_query(QueryDict(query), workspace)
+    looked_at = 1_000 if queries == 1 else 20
+    for name, value in {"LOOKED_AT": looked_at, **changed}.items():
+        monkeypatch.setattr(finding, name, value)
+
+    with django_assert_num_queries(queries):
+        finding.newest_ids(chosen, workspace, 5)
 
 
 def test_queries_of_the_test_find_some_and_not_all(people: None, workspace: Workspace) -> None:
