@@ -79,9 +79,12 @@ def question_of_sending(
     username: str | None,
     alias_id: int | None,
     topic: TopicDraft | None,
+    anchor_id: int | None,
     people: Sequence[RecipientDraft],
 ) -> Question:
-    """What `send_message` asks first when it is given the same. Raises UserMissing and those of `keys_of_people`."""
+    """What `send_message` asks first when it is given the same. Raises what that would raise of these."""
+    check_topic(topic, anchor_id)
+    check_recipients(topic, people)
     return _question(workspace_id, username, alias_id, keys_of_people(people, country=country), topic)
 
 

@@ -127,6 +127,19 @@ class Shown:
     """What the token's bucket said, if the call was already taken from it."""
     answered: Answered | None = None
     """What was asked ahead, beside the look for the token."""
+    digest: str = ""
+    """Of what was shown, if it was right."""
+
+    def remember(self) -> None:
+        """The next call with the same secret may look ahead."""
+        if self.credential is not None:
+            if self.digest not in _remembered and len(_remembered) >= _MAX_REMEMBERED:
+                _remembered.clear()
+            _remembered[self.digest] = self.credential
+
+    def forget(self) -> None:
+        """The next call with the same secret does not look ahead: one that will be refused costs no work before."""
+        _remembered.pop(self.digest, None)
 
 
 LookAhead = Callable[[Credential], Question | None]
@@ -138,7 +151,7 @@ def read(text: str | None, *, now: datetime, look_ahead: LookAhead | None = None
 
     An unknown id and a wrong secret get the same answer after the same work, so that ids can't be tried out. The log
     still knows whose token was claimed, which helps its admin to see a mistyped or leaked one. `look_ahead` is called
-    when the token was right at an earlier call; what it gives is asked in the same journey.
+    when the token is remembered; what it gives is asked in the same journey.
     """
     if not text:
         return Shown(None, TokenMissing())
@@ -159,20 +172,13 @@ def read(text: str | None, *, now: datetime, look_ahead: LookAhead | None = None
         return Shown(None, TokenUnknown(), *claimed)
     if pepper_number != newest:
         _renew_digest(secret, row, newest)
-    _remember(own_digest, row.credential)
     answered = Answered(ahead, row.found_ahead) if ahead else None
-    return Shown(row.credential, None, allowance=row.allowance, answered=answered)
+    return Shown(row.credential, None, allowance=row.allowance, answered=answered, digest=own_digest)
 
 
 _MAX_REMEMBERED = 1_000
 _remembered: dict[str, Credential] = {}
-"""By digest, what tokens were when they were last shown to this process: to guess with, never to decide by."""
-
-
-def _remember(digest: str, credential: Credential) -> None:
-    if digest not in _remembered and len(_remembered) >= _MAX_REMEMBERED:
-        _remembered.clear()
-    _remembered[digest] = credential
+"""By digest, what tokens were when this process last let them through: to guess with, never to decide by."""
 
 
 @dataclass(frozen=True, slots=True)

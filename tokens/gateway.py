@@ -81,6 +81,15 @@ class GatewayView(APIView):
         # Not before: a stranger who sends a body slowly must not hold a thread.
         body = read_body(request._request) if self.body_read_ahead is None else self.body_read_ahead
         call.caller = replace(call.caller, body=body)
+        try:
+            self._check(call, shown)
+        except RavenError:
+            shown.forget()
+            raise
+        shown.remember()
+
+    def _check(self, call: Call, shown: credentials.Shown) -> None:
+        """What is asked of a token whose secret is right."""
         call.token.check_usable(at=call.now)
         call.token.check_source(call.caller.address)
         if shown.allowance is not None:
@@ -173,7 +182,7 @@ class GatewayView(APIView):
         return response
 
     def _look_ahead(self) -> credentials.LookAhead | None:
-        """For an endpoint that knows what it will ask; the body of a token that was right before is read first then.
+        """For an endpoint that knows what it will ask; the body of a token that was let through is read first then.
 
         Not with an Idempotency-Key: who waits for the first of two calls must not have asked before it was through.
         """

@@ -151,6 +151,7 @@ def _question_of_sending(credential: Credential, body: wire.MessageSend) -> Ques
         username=body.username,
         alias_id=credential.user_alias_id,
         topic=topic_draft(body.topic),
+        anchor_id=credential.topic_anchor_id,
         people=recipient_drafts(body.recipient),
     )
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import User, Workspace
 from messaging.models import Message, Recipient
@@ -100,3 +101,59 @@ def test_a_lacking_ability_is_told_before_what_is_wrong_with_the_body(
     answer = call("message:send", wrong)
 
     assert refused(answer)[:2] == (403, "ability_missing")
+
+
+def _last_number() -> int:
+    """The number given last to a message; who looks ahead takes one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT last_value FROM messaging_message_id_seq")
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is no journey away")
+def test_who_is_let_through_is_looked_ahead_for(call: Api, body: dict[str, Any], token: Token) -> None:
+    call("message:send", body)
+    before = _last_number()
+    TokenAbility.objects.filter(token=token, key="message_send").delete()
+
+    call("message:send", body)
+
+    assert _last_number() == before + 1
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is no journey away")
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [({"requests_per_minute": 1}, 429), ({"is_on": False}, 401), ({"source_networks": ["203.0.113.0/24"]}, 403)],
+)
+def test_a_call_that_is_refused_again_costs_no_work_before(
+    call: Api, body: dict[str, Any], token: Token, change: dict[str, Any], status: int
+) -> None:
+    call("message:send", body)
+    Token.objects.filter(pk=token.pk).update(**change)
+    call("message:send", body)
+    call("message:send", body)
+    before = _last_number()
+
+    answer = call("message:send", body)
+
+    assert answer.status_code == status
+    assert _last_number() == before
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is no journey away")
+def test_more_recipients_than_a_message_may_have_are_not_looked_for(
+    call: Api, body: dict[str, Any], token: Token
+) -> None:
+    call("message:send", body)
+    TokenAbility.objects.filter(token=token, key="message_send").delete()
+    before = _last_number()
+    mass = body | {"topic": {"type": "mass", "name": "All"}, "recipient": body["recipient"] * 1001}
+
+    answer = call("message:send", mass)
+
+    assert answer.status_code == 403
+    assert _last_number() == before
