@@ -250,17 +250,10 @@ def rotate_token(
     configuration = replace(Configuration.of(token), expires_at=ends_with)
     check_moments(configuration)
     new = _create(workspace=token.workspace, identity=Identity.of(secret), configuration=configuration, by=by)
-    ends_at = min(filter(None, [token.expires_at, now + overlap]))
-    # A token that would end before it begins ends at once.
-    if overlap and (token.activates_at is None or token.activates_at < ends_at):
-        ending = [FieldChange("expires_at", text_of(token.expires_at), text_of(ends_at))]
-        Token.objects.filter(pk=token.pk).update(replaced_by=new, expires_at=ends_at, version=F("version") + 1)
-    else:
-        ending = [FieldChange("revoked_at", "", text_of(now))]
-        Token.objects.filter(pk=token.pk).update(replaced_by=new, revoked_at=now, version=F("version") + 1)
+    ending = _end_replaced(token, by_token=new, overlap=overlap, now=now)
     Callback.objects.filter(token=token).update(token=new)
     SigningSecret.objects.filter(token=token).update(token=new)
-    _record(token, TokenEvent.Kind.ROTATED, by=by, changes=[FieldChange("replaced_by", "", new.masked), *ending])
+    _record(token, TokenEvent.Kind.ROTATED, by=by, changes=[FieldChange("replaced_by", "", new.masked), ending])
     _record(new, TokenEvent.Kind.ISSUED, by=by, changes=[FieldChange("replaces", "", token.masked)])
     return IssuedToken(new, secret)
 
@@ -364,6 +357,17 @@ def _set_abilities(token: Token, keys: Collection[str]) -> None:
     TokenAbility.objects.bulk_create(
         [TokenAbility(token=token, key=key) for key in sorted(keys)], ignore_conflicts=True
     )
+
+
+def _end_replaced(token: Token, *, by_token: Token, overlap: timedelta, now: datetime) -> FieldChange:
+    """It ends when the overlap does, or at once if it would end before it begins; returns how, for its history."""
+    ends_at = min(filter(None, [token.expires_at, now + overlap]))
+    if overlap and (token.activates_at is None or token.activates_at < ends_at):
+        field, old, moment = "expires_at", text_of(token.expires_at), ends_at
+    else:
+        field, old, moment = "revoked_at", "", now
+    Token.objects.filter(pk=token.pk).update(**{field: moment}, replaced_by=by_token, version=F("version") + 1)
+    return FieldChange(field, old, text_of(moment))
 
 
 def _rename_callbacks(token: Token) -> None:
