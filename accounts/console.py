@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import Promise, cached_property
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace, may, switch_workspace
@@ -103,6 +104,13 @@ class WorkspaceChangeList(ConsoleChangeList):
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
         model_admin = cast(WorkspaceModelAdmin, self.model_admin)
         return rows.filter(**{model_admin.workspace_field: current_workspace(request)})
+
+
+def page_to_return_to(request: HttpRequest) -> str:
+    """The page that a form asks to lead back to, if it is one of ours; else the overview."""
+    back = request.POST.get("next", "")
+    is_ours = back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+    return back if is_ours else reverse("admin:index")
 
 
 def page_size(request: HttpRequest) -> int:

@@ -7,12 +7,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import translation
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.access import current_workspace, switch_workspace
-from accounts.console import whole_number
+from accounts.console import page_to_return_to, whole_number
 from accounts.forms import ProfileForm
 from accounts.language import choose_language, is_spoken
 from accounts.models import User, Workspace
@@ -32,11 +31,10 @@ def switch(request: HttpRequest) -> HttpResponse:
 @require_POST
 def switch_language(request: HttpRequest) -> HttpResponse:
     """Pages speak the chosen language from now on, before signing in as well; 404 for one that they don't."""
-    chosen, back = request.POST.get("language", ""), request.POST.get("next", "")
+    chosen = request.POST.get("language", "")
     if not is_spoken(chosen):
         raise Http404("no such language")
-    is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
-    response = redirect(back if is_ours else "admin:index")
+    response = redirect(page_to_return_to(request))
     choose_language(request, response, chosen)
     return response
 

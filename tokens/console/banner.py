@@ -7,13 +7,12 @@ from typing import cast
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.access import current_workspace, may
+from accounts.console import page_to_return_to
 from accounts.models import User, Workspace
 from accounts.roles import Action
 from delivery.console.words import age
@@ -76,9 +75,7 @@ def dismiss(request: HttpRequest) -> HttpResponse:
     BannerDismissal.objects.update_or_create(
         user=cast(User, request.user), workspace=workspace, defaults={"dismissed_at": min(now, shown_at)}
     )
-    back = request.POST.get("next", "")
-    is_here = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
-    return redirect(back if back.startswith("/") and is_here else reverse("admin:index"))
+    return redirect(page_to_return_to(request))
 
 
 def when_in_words(token: Token, *, at: datetime) -> str:
