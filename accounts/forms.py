@@ -1,6 +1,7 @@
 """The forms of signing in, people, workspaces and the own profile."""
 
 import zoneinfo
+from datetime import datetime
 from typing import Any
 
 import phonenumbers
@@ -99,6 +100,15 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields["country"].widget = forms.Select(
                 choices=[(c, c) for c in sorted(phonenumbers.SUPPORTED_REGIONS)]
             )
+
+    def clean_pro_until(self) -> datetime | None:
+        """Beyond these years, some time zone can't show it any more."""
+        ends_at: datetime | None = self.cleaned_data["pro_until"]
+        if ends_at is not None and not 1900 <= ends_at.year <= 9998:
+            raise forms.ValidationError(
+                _("Write a moment between the years 1900 and 9998, or leave it empty for none.")
+            )
+        return ends_at
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]

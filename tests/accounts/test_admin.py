@@ -178,6 +178,20 @@ def test_superuser_switches_pro_and_makes_workspaces(admin_user: User, workspace
     assert Workspace.objects.get(slug="third").account_number == workspace.account_number + 1
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00", "9999-12-31T23:59"])
+def test_pro_ends_at_a_moment_that_every_time_zone_can_show(
+    admin_user: User, workspace: Workspace, moment: str
+) -> None:
+    User.objects.filter(pk=admin_user.pk).update(is_superuser=True)
+    given = {"name": "Demo", "time_zone": "Asia/Jakarta", "country": "ID", "pro_until": moment}
+
+    refused = signed_in(admin_user).post(reverse("admin:accounts_workspace_change", args=[workspace.pk]), given)
+
+    assert "Write a moment between the years 1900 and 9998" in refused.text
+    workspace.refresh_from_db()
+    assert workspace.pro_until is None
+
+
 def test_person_changes_their_own_profile_and_nothing_beyond(viewer_user: User) -> None:
     given = {
         "first_name": "Citra", "last_name": "Dewi", "email": "c@example.org", "time_zone": "Asia/Tokyo",
