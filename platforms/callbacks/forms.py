@@ -34,6 +34,11 @@ class CallbacksForm(forms.Form):
 
     def __init__(self, data: Any = None, *, callbacks: dict[str, Callback], may_write: bool) -> None:
         super().__init__(data)
+        self.seen: dict[str, str] = {
+            event: str(self.data.get(seen_of(event), callbacks[event].url if event in callbacks else ""))
+            for event in CallbackEvent
+        }
+        """What was saved when the page was made: what is still so was not changed here."""
         for event in CallbackEvent:
             callback = callbacks.get(event)
             self.fields[field_of(event)] = forms.CharField(
@@ -54,8 +59,14 @@ class CallbacksForm(forms.Form):
             except RavenError as refusal:
                 self.add_error(field_of(event), ValidationError(str(refusal)))
 
+    def see(self, event: str, callback: Callback | None) -> None:
+        """Who sends it again has seen what is saved now."""
+        self.seen[event] = callback.url if callback else ""
+
     def urls(self) -> dict[str, str]:
-        return {event: self.cleaned_data[field_of(event)] for event in CallbackEvent}
+        """Those that were changed on the page."""
+        typed = {str(event): self.cleaned_data[field_of(event)] for event in CallbackEvent}
+        return {event: url for event, url in typed.items() if url != self.seen[event]}
 
 
 class RotateSecretForm(forms.Form):
@@ -91,3 +102,8 @@ class ReplayForm(forms.Form):
 
 def field_of(event: str) -> str:
     return event.replace(".", "_")
+
+
+def seen_of(event: str) -> str:
+    """The hidden field that says what was saved when the page was made."""
+    return f"seen_{field_of(event)}"

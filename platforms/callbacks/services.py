@@ -45,6 +45,15 @@ class CallbackAddressInvalid(RavenError):
 
 
 @dataclass(eq=False)
+class CallbackChangedMeanwhile(RavenError):
+    """Meanwhile somebody else saved here: {saved}. Send it once more to put yours in its place."""
+
+    code: ClassVar[str] = "callback_changed_meanwhile"
+    event: str
+    saved: str
+
+
+@dataclass(eq=False)
 class TooManyMissed(RavenError):
     """More than {limit} events were missed since then. Choose a later moment."""
 
@@ -80,10 +89,14 @@ def check_url(url: str) -> None:
 
 
 @transaction.atomic
-def save_callbacks(*, token: Token, urls: Mapping[str, str], by: Actor, at: datetime) -> Saved:
+def save_callbacks(
+    *, token: Token, urls: Mapping[str, str], by: Actor, at: datetime, seen: Mapping[str, str] | None = None
+) -> Saved:
     """Each event of `urls` is posted to its address from now on; an empty one takes the callback away.
 
-    Raises TokenIsRevoked, and the errors of `check_url` before anything is saved.
+    A new address has its whole time to fail, and gets at once what waited for the old one. `seen` is what the person
+    saw, of each event. Raises TokenIsRevoked, CallbackChangedMeanwhile when one is no longer so, and the errors of
+    `check_url`, all before anything is saved.
     """
     token = Token.objects.select_for_update().get(pk=token.pk)
     if token.revoked_at is not None:
@@ -92,10 +105,13 @@ def save_callbacks(*, token: Token, urls: Mapping[str, str], by: Actor, at: date
         if url:
             check_url(url)
     existing = {callback.event: callback for callback in token.callbacks.select_related("destination")}
+    saved = {event: existing[event].url if event in existing else "" for event in urls}
+    for event, url in urls.items():
+        if seen is not None and saved[event] not in {seen[event], url}:
+            raise CallbackChangedMeanwhile(event=event, saved=saved[event] or _("no address"))
     changes = []
     for event, url in urls.items():
-        callback = existing.get(event)
-        old = callback.url if callback else ""
+        callback, old = existing.get(event), saved[event]
         if url == old:
             continue
         _save_one(token, callback, CallbackEvent(event), url, by=by, at=at)
@@ -212,6 +228,8 @@ def _save_one(
         callback.delete()
     elif callback is not None:
         Callback.objects.filter(pk=callback.pk).update(url=url)
+        if callback.failing_since is not None and callback.off_because != Callback.Off.PERSON:
+            enable_and_recover(callback=callback, by=by, at=at)
     elif url:
         destination = Destination.objects.create(
             workspace_id=token.workspace_id,

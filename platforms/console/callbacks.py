@@ -29,8 +29,9 @@ from delivery.models import Delivery
 from delivery.states import State
 from platforms.callbacks.budget import percent_used
 from platforms.callbacks.carrying import problem_of
-from platforms.callbacks.forms import CallbacksForm, ReplayForm, RotateSecretForm, field_of
+from platforms.callbacks.forms import CallbacksForm, ReplayForm, RotateSecretForm, field_of, seen_of
 from platforms.callbacks.services import (
+    CallbackChangedMeanwhile,
     enable_and_recover,
     recover_missed,
     retry_failed,
@@ -64,6 +65,8 @@ class Row:
 
     field: Any
     event: str
+    seen: tuple[str, str]
+    """Name and value of the hidden field that says what was saved when the page was made."""
     callback: Callback | None
     standing: Standing
 
@@ -104,7 +107,14 @@ def callbacks_tab(request: HttpRequest, token: Token, may_write: bool, show: Sho
             return answer
         found = {callback.event: callback for callback in token.callbacks.select_related("destination")}
     rows = [
-        Row(form[field_of(event)], event, found.get(event), standing_of(found.get(event))) for event in CallbackEvent
+        Row(
+            form[field_of(event)],
+            event,
+            (seen_of(event), form.seen[event]),
+            found.get(event),
+            standing_of(found.get(event)),
+        )
+        for event in CallbackEvent
     ]
     page = show(
         "platforms/callbacks.html", form=form, rows=rows, may_change=may_write,
@@ -135,7 +145,11 @@ def _posted(request: HttpRequest, token: Token, form: CallbacksForm, context: di
     if not form.is_valid():
         return None
     try:
-        saved = save_callbacks(token=token, urls=form.urls(), by=by, at=now)
+        saved = save_callbacks(token=token, urls=form.urls(), seen=form.seen, by=by, at=now)
+    except CallbackChangedMeanwhile as refusal:
+        form.see(refusal.event, token.callbacks.filter(event=refusal.event).first())
+        form.add_error(field_of(refusal.event), str(refusal))
+        return None
     except RavenError as refusal:
         form.add_error(None, str(refusal))
         return None
@@ -146,6 +160,7 @@ def _posted(request: HttpRequest, token: Token, form: CallbacksForm, context: di
     if saved.secret is None:
         return here
     messages.success(request, gettext("Saved."))
+    form.seen |= form.urls()
     context["secret"] = saved.secret
     return None
 

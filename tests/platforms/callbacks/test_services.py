@@ -24,6 +24,7 @@ from platforms.callbacks.services import (
     enable_and_recover,
     recover_missed,
     save_callbacks,
+    switch_off,
     try_address,
 )
 from platforms.callbacks.signing import secrets_of
@@ -223,6 +224,38 @@ def test_enable_and_recover_sends_all_that_happened_meanwhile(
     assert receiver.calls[0][0]["webhook-id"] in [headers["webhook-id"] for headers, _body in receiver.calls[1:]]
     assert subscribed.fresh().is_on
     assert books.audit(subscribed.callback.destination_id) == {}
+
+
+@pytest.mark.parametrize("status", [500, 410])
+def test_new_address_gets_at_once_what_the_old_one_did_not_take(
+    subscribe: Subscribe, token: Token, workspace: Workspace, rina: Persona, receiver: Receiver, status: int
+) -> None:
+    subscribed = subscribe("message.received")
+    receiver.status = status
+    receive(workspace, rina)
+    Sender(threads=1).drain()
+    receiver.status = 200
+
+    save(token, message_received=f"{receiver.url}/new")
+    fresh = subscribed.fresh()
+    carry_on()
+
+    assert (fresh.is_on, fresh.failing_since) == (True, None)
+    assert [each.state for each in subscribed.deliveries] == ["delivered"]
+
+
+def test_new_address_does_not_switch_on_what_somebody_switched_off(
+    subscribe: Subscribe, token: Token, workspace: Workspace, rina: Persona, receiver: Receiver
+) -> None:
+    subscribed = subscribe("message.received")
+    receiver.status = 500
+    receive(workspace, rina)
+    Sender(threads=1).drain()
+    switch_off(callback=subscribed.callback, because=Callback.Off.PERSON, at=timezone.now())
+
+    save(token, message_received=f"{receiver.url}/new")
+
+    assert not subscribed.fresh().is_on
 
 
 def test_missed_events_are_recovered_once(

@@ -66,6 +66,37 @@ def test_later_save_shows_once_what_changed(admin: Client, tab: str, receiver: R
     assert "What changed" not in again.text
 
 
+def test_two_who_save_different_addresses_both_keep_theirs(admin: Client, tab: str, token: Token) -> None:
+    one, other = hidden(admin.get(tab).text), hidden(admin.get(tab).text)
+    admin.post(tab, one | {"message_received": "https://example.org/one"})
+
+    admin.post(tab, other | {"message_status": "https://example.org/other"})
+
+    assert set(token.callbacks.values_list("url", flat=True)) == {
+        "https://example.org/one",
+        "https://example.org/other",
+    }
+
+
+def test_two_who_save_one_address_are_asked_which(admin: Client, tab: str, token: Token) -> None:
+    one, other = hidden(admin.get(tab).text), hidden(admin.get(tab).text)
+    first = admin.post(tab, one | {"message_received": "https://example.org/one"}).text
+    typed = {"message_received": "https://example.org/other"}
+
+    refused = admin.post(tab, other | typed).text
+
+    assert "Meanwhile somebody else saved here: https://example.org/one." in refused
+    assert token.callbacks.get().url == "https://example.org/one"
+    admin.post(tab, hidden(refused) | typed)
+    assert token.callbacks.get().url == "https://example.org/other"
+    assert hidden(first)["seen_message_received"] == "https://example.org/one"
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What the tab says was saved when it was made."""
+    return dict(re.findall(r'name="(seen_\w+)" value="([^"]*)"', page))
+
+
 def test_invalid_address_names_its_rule_and_saves_nothing(admin: Client, tab: str, receiver: Receiver) -> None:
     shown = admin.post(tab, {"message_received": receiver.url, "message_status": "https://10.0.0.5/hook"}).text
 
