@@ -17,8 +17,8 @@ function follow(card) {
     }
     try {
       const answer = await fetch(card.dataset.arrivals, { redirect: "error" });
-      if (!answer.ok) return;
-      show(await answer.text());
+      if (answer.status >= 400 && answer.status < 500) return;  // it is no longer for this person to see
+      if (answer.ok) show(await answer.text());
     } catch {
       // The server is away for a moment, or the session ended: the next look says.
     }

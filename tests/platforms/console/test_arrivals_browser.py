@@ -63,6 +63,20 @@ def test_change_is_seen_to_arrive_without_a_further_click(
     assert watched.findings == []
 
 
+def test_arrival_is_seen_after_the_server_was_away_for_a_moment(
+    context: BrowserContext, live_server: Any, support_user: User, rina: Persona, workspace: Workspace
+) -> None:
+    update_persona(workspace=workspace, persona_id=rina.pk, draft=PersonaDraft(notes="New"), cause=BY_TEST)
+    page = signed_in(context, live_server.url, support_user).new_page()
+    page.route("**/arrivals/", lambda route: route.fulfill(status=503), times=1)
+    with page.expect_response(lambda response: response.status == 503):
+        page.goto(live_server.url + reverse(PAGE, args=[rina.pk]))
+
+    Sender().drain()
+
+    expect(page.locator("#arrivals .pill")).to_have_text("Delivered", timeout=20_000)  # it looks every five seconds
+
+
 def test_refused_field_is_edited_from_the_reason_by_keyboard(
     context: BrowserContext, live_server: Any, support_user: User, rina: Persona, workspace: Workspace
 ) -> None:
