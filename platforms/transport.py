@@ -151,7 +151,8 @@ def check_address(url: str) -> None:
     try:
         parts = urlsplit(url)
         port = _port(parts)
-    except ValueError:
+        address = _literal(parts.hostname or "")
+    except ValueError:  # a UnicodeError too
         raise AddressRefused(url, _no_address()) from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise AddressRefused(url, _("it must begin with https:// and a host."))
@@ -159,7 +160,7 @@ def check_address(url: str) -> None:
         raise AddressRefused(parts.hostname, _("a user name or password in an address is sent and kept in the open."))
     if is_exception(url):
         return
-    if (address := _literal(parts.hostname)) is not None and (rule := rule_against(address)) is not None:
+    if address is not None and (rule := rule_against(address)) is not None:
         raise _refused(url, address, rule)
     if parts.scheme == "http":
         raise AddressRefused(url, _("plain http shows the credential to everybody on the way; use https."))
@@ -196,13 +197,17 @@ def _port(parts: SplitResult) -> int:
 
 
 def _literal(host: str) -> Address | None:
-    """The address that `host` is; None for a name, and for the shorter forms that only a look-up knows."""
-    host = host.rstrip(".")
+    """The address that `host` is, in any notation and script; None for a name. Raises UnicodeError if it is neither."""
+    host = host.encode("idna").decode("ascii").lower().rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761
         return ipaddress.IPv4Address("127.0.0.1")
     try:
         return ipaddress.ip_address(host)
     except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))  # as 127.1 and 0x7f000001
+    except OSError:
         return None
 
 

@@ -186,6 +186,7 @@ def recover_missed(*, callback: Callback, since: datetime, by: Actor, at: dateti
 
     So it is with what happened before there was a callback, or while its token did not work. Raises TooManyMissed.
     """
+    Destination.objects.select_for_update(no_key=True).get(pk=callback.destination_id)  # two would find the same
     found = _happened(callback, since=since)
     posted = Delivery.objects.filter(destination=callback.destination_id).order_by("-id")
     known = set(posted.values_list("payload__id", flat=True)[:LOOKED_THROUGH])

@@ -46,7 +46,7 @@ HOSTS = {
     "255.255.255.255": SPECIAL, "[2001:db8::1]": SPECIAL, "[3fff::1]": SPECIAL, "[5f00::1]": SPECIAL,
     "224.0.0.1": MULTICAST, "[ff02::1]": MULTICAST,
     # digits of other scripts, and what ends a text elsewhere
-    "１２７.０.０.１": NO_ADDRESS, "①②⑦.⓪.⓪.①": NO_ADDRESS, "127。0。0。1": NO_ADDRESS,
+    "１２７.０.０.１": LOOPBACK, "①②⑦.⓪.⓪.①": LOOPBACK, "127。0。0。1": LOOPBACK, "ⓛocalhost": LOOPBACK,
     "127.0.0.1%00.example.org": NO_ADDRESS,
 }  # fmt: skip
 ADDRESSES = {

@@ -1,6 +1,7 @@
 """Saving callbacks, how long they may fail, and getting back what was missed."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifying
 
@@ -85,6 +87,12 @@ def test_saving_keeps_history_and_makes_one_secret_for_all(token: Token, receive
         ("http://example.org/hook", AddressRefused),
         ("https://10.0.0.5/hook", AddressRefused),
         ("https://[::1]/hook", AddressRefused),
+        ("https://127.1/hook", AddressRefused),
+        ("https://0x7f000001/hook", AddressRefused),
+        ("https://①②⑦.⓪.⓪.①/hook", AddressRefused),
+        ("https://ⓛocalhost/hook", AddressRefused),
+        ("https://example..org/hook", AddressRefused),
+        (f"https://{'a' * 64}.org/hook", AddressRefused),
         ("https://user:pass@example.org/", AddressRefused),
         ("ftp://example.org/", AddressRefused),
         ("https://example.org/a b", CallbackAddressInvalid),
@@ -274,6 +282,29 @@ def test_missed_events_are_recovered_once(
     assert [each.payload["message"] for each in subscribed.deliveries][-1] == early.pk
     Sender(threads=1).drain()
     assert len(receiver.calls) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_missed_events_asked_for_twice_at_the_same_moment_are_recovered_once(
+    workspace: Workspace, rina: Persona, subscribe: Subscribe
+) -> None:
+    before = timezone.now() - timedelta(minutes=5)
+    receive(workspace, rina, "before there was a callback")
+    callback = subscribe("message.received").callback
+    together, counts = threading.Barrier(4), []
+
+    def recover() -> None:
+        together.wait(10)
+        counts.append(recover_missed(callback=callback, since=before, by=COMMAND_LINE, at=timezone.now()))
+        connection.close()
+
+    asking = [threading.Thread(target=recover) for _ in range(4)]
+    for each in asking:
+        each.start()
+    for each in asking:
+        each.join(30)
+
+    assert sorted(counts) == [0, 0, 0, 1]
 
 
 def test_missed_report_of_a_message_is_recovered_as_the_event_it_was(

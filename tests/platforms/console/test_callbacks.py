@@ -156,6 +156,17 @@ def test_rotation_shows_a_new_secret_once_even_when_sent_twice(admin: Client, ta
     assert (second.status_code, second["Location"]) == (302, tab)
 
 
+def test_rotation_during_an_overlap_says_which_secret_stops(admin: Client, tab: str, subscribe: Subscribe) -> None:
+    subscribe("message.received")
+    warning, before = "The secret before that one, which still works, stops at once", admin.get(tab)
+    nonce = before.context["rotating"]["nonce"].value()
+
+    rotated = admin.post(tab, {"rotate": "1", "overlap": "3600", "nonce": nonce})
+
+    assert warning not in before.text
+    assert warning in rotated.text
+
+
 def test_revoked_tokens_tab_can_only_be_read(admin: Client, tab: str, token: Token, receiver: Receiver) -> None:
     revoke_token(token=token, by=COMMAND_LINE)
 

@@ -41,7 +41,7 @@ def test_pages_of_callbacks_break_no_rule(
     watched.check(reverse("admin:tokens_callback_changelist"))
     page = watched.page
     page.goto(live_server.url + tab)
-    page.locator("summary", has_text="Rotate the secret").click()
+    page.locator("summary", has_text="Rotate the signing secret").click()
     watched.look("rotating")
     page.click("button[value='message.received']")
     page.wait_for_selector("#tried")
