@@ -58,6 +58,7 @@ def send_again(batch: Sequence[Delivery], intervention: Intervention, *, at: dat
     ]
     Delivery.objects.bulk_create(copies)
     books.enter({(intervention.destination_id, state): len(copies) for state in (books.CREATED, str(State.WAITING))})
+    tell((delivery, State.WAITING, "") for delivery in copies)
 
 
 def _take_out_overtaken(batch: Sequence[Delivery]) -> dict[Delivery, Delivery]:

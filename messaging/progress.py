@@ -32,7 +32,7 @@ _BEFORE = {
 
 
 def follow_deliveries(moves: Sequence[Move]) -> None:
-    """Recipients are where the deliveries to them are, unless the platform has said already that it arrived."""
+    """Recipients are where the deliveries to them are, unless the platform has said already how it ended there."""
     wanted: dict[tuple[int, Recipient.State, str], list[int]] = {}
     for move in moves:
         state = _OF_DELIVERY.get(move.state)
@@ -41,6 +41,8 @@ def follow_deliveries(moves: Sequence[Move]) -> None:
             wanted.setdefault((move.workspace_id, state, problem), []).append(move.recipient_id)
     for (workspace_id, state, problem), ids in wanted.items():
         stale = Recipient.objects.filter(pk__in=ids).exclude(state__in=_ARRIVED).exclude(state=state, problem=problem)
+        if state == State.SENT:  # what is sent again waits first, so that it failed is the platform's word of this one
+            stale = stale.exclude(state=State.FAILED)
         _move(stale, state, problem, workspace_id=workspace_id)
 
 

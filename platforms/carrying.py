@@ -20,15 +20,16 @@ from delivery.carriers import (
     register,
 )
 from delivery.models import Delivery, Destination
-from messaging.models import Recipient, Topic, TopicType
+from messaging.models import Recipient
 from personas.models import Persona
 from platforms.contract import Answer, Job, Plan, PlannedCall, Platform, Undeliverable
 from platforms.drift import settle_drift
 from platforms.email.client import Email
 from platforms.encryption import SecretUnreadable
-from platforms.models import Connection, Conversation, Link, SentMessage
+from platforms.models import Connection, Link
 from platforms.people import Person, as_person, changed_fields, message_to, person_of
 from platforms.plans import Ended, run
+from platforms.progress import remember_sent
 from platforms.registry import PLATFORMS
 from platforms.targets import target_of
 from platforms.tokens import outgoing_token, outgoing_tokens
@@ -296,19 +297,6 @@ def sends_to(connection: Connection) -> list[str]:
         for type in PLATFORMS[rival.platform].reaches:
             owner.setdefault(type, rival.pk)
     return sorted(type for type, pk in owner.items() if pk == connection.pk)
-
-
-def remember_sent(connection: Connection, *, recipient_id: int, message_id: str, conversation_id: str) -> None:
-    """What the platform tells of this message and its conversation is known to be about ours."""
-    if message_id:
-        SentMessage.objects.get_or_create(
-            connection=connection, remote_id=message_id, defaults={"recipient_id": recipient_id}
-        )
-    topic = Topic.objects.filter(messages__recipients=recipient_id, type=TopicType.PERSONA).first()
-    if conversation_id and topic is not None:  # what somebody answers to a mass message is between the two
-        Conversation.objects.update_or_create(
-            connection=connection, remote_id=conversation_id, defaults={"topic": topic}
-        )
 
 
 def link_person(

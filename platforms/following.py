@@ -19,8 +19,7 @@ from django_tasks import task
 from accounts.models import Workspace
 from delivery.models import Delivery
 from delivery.states import State
-from messaging.models import Recipient, Topic, TopicType
-from messaging.progress import note_progress
+from messaging.models import Topic, TopicType
 from messaging.services import receive_message
 from messaging.topics import TopicDraft, set_topic_status
 from personas.attributes import parse_value
@@ -32,6 +31,7 @@ from personas.services import PersonaDraft, add_persona, get_persona
 from platforms.drift import compared_with, take_theirs
 from platforms.happenings import (
     ConversationMoved,
+    Followed,
     Happening,
     MessageMoved,
     Nothing,
@@ -40,8 +40,9 @@ from platforms.happenings import (
     RecordAdded,
     RecordChanged,
 )
-from platforms.models import Connection, Conversation, Link, ReceivedCall, SentMessage
+from platforms.models import Connection, Conversation, Link, ReceivedCall
 from platforms.people import Person, as_person
+from platforms.progress import note_moved
 from platforms.registry import platform_of
 from raven_admin.errors import RavenError
 
@@ -82,16 +83,6 @@ class CallNonsense(RavenError):
     """It can't be understood: it is not what the platform documents."""
 
     code: ClassVar[str] = "call_nonsense"
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """What was done, or why nothing was."""
-
-    explanation: str
-    is_done: bool = True
-    persona_id: int | None = None
-    topic_id: int | None = None
 
 
 @task()
@@ -137,10 +128,11 @@ def _follow(call: ReceivedCall, *, at: datetime) -> Followed:
     except (LookupError, TypeError, ValueError, AttributeError):
         raise CallNonsense from None
     cause = Cause(Origin.PLATFORM, connection.name, at, came_from=connection.destination_id)
-    return _carry_out(connection, happening, cause=cause)
+    return _carry_out(call, happening, cause=cause)
 
 
-def _carry_out(connection: Connection, happening: Happening, *, cause: Cause) -> Followed:
+def _carry_out(call: ReceivedCall, happening: Happening, *, cause: Cause) -> Followed:
+    connection = call.connection
     needed = "personas" if isinstance(happening, RecordAdded | RecordChanged) else "messages"
     if isinstance(happening, Nothing):
         return Followed(happening.reason, is_done=False)
@@ -154,7 +146,7 @@ def _carry_out(connection: Connection, happening: Happening, *, cause: Cause) ->
     if isinstance(happening, PersonWrote):
         return _person_wrote(connection, happening, cause=cause)
     if isinstance(happening, MessageMoved):
-        return _message_moved(connection, happening)
+        return note_moved(call, happening)
     return _conversation_moved(connection, happening, cause=cause)
 
 
@@ -340,21 +332,6 @@ def _person_wrote(connection: Connection, happening: PersonWrote, *, cause: Caus
             connection=connection, remote_id=happening.conversation_id, topic_id=message.topic_id
         )
     return Followed(_("A message of this person."), persona_id=persona.pk, topic_id=message.topic_id)
-
-
-def _message_moved(connection: Connection, happening: MessageMoved) -> Followed:
-    sent = SentMessage.objects.filter(connection=connection, remote_id=happening.message_id).first()
-    recipient = Recipient.objects.filter(pk=sent.recipient_id).select_related("message").first() if sent else None
-    if recipient is None:
-        return Followed(_("Not a message that was sent from here."), is_done=False)
-    state = Recipient.State(happening.state)
-    is_news = note_progress(recipient_id=recipient.pk, state=state, problem=happening.problem)
-    explanation = (
-        _("Our message: %(state)s.") % {"state": state.label.lower()} if is_news else _("It was known already.")
-    )
-    return Followed(
-        explanation, is_done=is_news, persona_id=recipient.persona_id, topic_id=recipient.message.topic_id
-    )  # fmt: skip
 
 
 def _conversation_moved(connection: Connection, happening: ConversationMoved, *, cause: Cause) -> Followed:

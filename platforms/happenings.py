@@ -59,3 +59,13 @@ class Nothing:
 
 
 Happening = RecordAdded | RecordChanged | PersonWrote | MessageMoved | ConversationMoved | Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What was done about it, or why nothing was."""
+
+    explanation: str
+    is_done: bool = True
+    persona_id: int | None = None
+    topic_id: int | None = None

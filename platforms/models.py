@@ -187,3 +187,20 @@ class SentMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.recipient_id} = {self.remote_id}"
+
+
+class EarlyWord(models.Model):
+    """How far a message got that was not known to be one of ours when we were told; kept as long as the call."""
+
+    call = models.OneToOneField(ReceivedCall, on_delete=models.CASCADE, related_name="+")
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+", db_index=False)
+    remote_id = models.CharField(max_length=255)
+    state = models.CharField(max_length=10)
+    """A `Recipient.State`."""
+    problem = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["connection", "remote_id"], name="earlyword_message")]
+
+    def __str__(self) -> str:
+        return f"{self.remote_id}: {self.state}"

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User, Workspace
-from delivery.interventions import cancel, confirm, retry
+from delivery.interventions import cancel, confirm, resend, retry
 from delivery.models import Destination
 from delivery.sender import Sender
 from messaging.models import Recipient, Topic
@@ -94,3 +94,21 @@ def test_what_arrived_does_not_go_back(
 
     assert is_news == [False, False, False, False]
     assert state_of(recipient) == (State.READ, "")
+
+
+def test_what_failed_there_before_its_answer_came_has_failed_until_it_is_sent_again(
+    recipient: Recipient, destination: Destination, post: Post, sender: Sender
+) -> None:
+    delivery = post(destination, recipient_id=recipient.pk)
+    note_progress(recipient_id=recipient.pk, state=State.FAILED, problem="No such number.")
+
+    sender.drain()
+    failed = state_of(recipient)
+    delivery.refresh_from_db()
+    resend(delivery=delivery, by="Ayu", at=timezone.now())
+    waiting = state_of(recipient)
+    sender.drain()
+
+    assert failed == (State.FAILED, "No such number.")
+    assert waiting == (State.WAITING, "")
+    assert state_of(recipient) == (State.SENT, "")

@@ -19,7 +19,8 @@ from personas.models import AttributeDefinition, Persona, PersonaChange
 from personas.services import PersonaDraft, add_persona, update_persona
 from platforms.connections import ConnectionDraft, add_connection
 from platforms.following import follow_calls
-from platforms.models import Connection, Conversation, Link, ReceivedCall, SentMessage
+from platforms.models import Connection, Conversation, EarlyWord, Link, ReceivedCall, SentMessage
+from platforms.progress import remember_sent
 from platforms.receiving import (
     KEPT,
     close_address,
@@ -325,6 +326,26 @@ def test_our_message_that_failed_there_says_why(address: str, recipient: Recipie
 
     recipient.refresh_from_db()
     assert (recipient.state, recipient.problem) == ("failed", "131026: Message undeliverable")
+
+
+def test_what_is_said_of_our_message_before_its_answer_came_counts_when_that_has_come(
+    address: str, connection: Connection, recipient: Recipient
+) -> None:
+    SentMessage.objects.all().delete()
+    calls = [tell(address, name) for name in ("message_updated__delivered", "message_updated__failed")]
+    before = [outcome_of(call) for call in calls]
+
+    for _attempt in range(2):  # a worker that takes over remembers once more
+        remember_sent(connection, recipient_id=recipient.pk, message_id="902", conversation_id="17")
+
+    recipient.refresh_from_db()
+    assert before == [("ignored", "Not a message that was sent from here.")] * 2
+    assert recipient.state == "delivered"
+    for call in calls:
+        call.refresh_from_db()
+    assert [outcome_of(call) for call in calls] == [("done", "Our message: delivered."), before[1]]
+    assert (calls[0].persona_id, calls[0].topic_id) == (recipient.persona_id, recipient.message.topic_id)
+    assert not EarlyWord.objects.exists()
 
 
 def test_our_own_message_told_back_is_no_message(address: str, recipient: Recipient) -> None:
