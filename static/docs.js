@@ -74,6 +74,13 @@ async function send(form) {
   const token = tokenField.value.trim();
   const headers = sent(token ? { ...call.headers, [authHeader]: authPrefix + token } : call.headers);
   const busy = form.querySelector("[data-busy]");
+  if (!busy.hidden) return;
+  try {
+    new Headers(headers);
+  } catch {
+    showFailure(form, main.dataset.unsendable);
+    return;
+  }
   busy.hidden = false;
   const started = performance.now();
   try {
@@ -92,6 +99,8 @@ const showCurl = (form) => { form.querySelector("[data-curl]").textContent = cur
 for (const form of document.querySelectorAll("form.try")) {
   showCurl(form);
   form.addEventListener("input", () => showCurl(form));
+  // The second click of a double click would be a second message.
+  form.querySelector("button.btn--primary").addEventListener("click", (event) => { if (event.detail > 1) event.preventDefault(); });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const missing = [...form.querySelectorAll("[required]")].find((field) => !field.value.trim());

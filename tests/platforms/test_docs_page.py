@@ -42,6 +42,28 @@ def test_an_operation_is_tried_with_a_pasted_token(page: Page, live_server: Live
     assert secret not in page.content()
 
 
+def test_a_double_click_sends_one_message(page: Page, live_server: LiveServer, secret: str) -> None:
+    page.goto(f"{live_server.url}/docs/#message_send")
+    form = page.locator("#message_send form")
+    page.get_by_label("Token", exact=True).fill(secret)
+
+    form.get_by_role("button", name="Send").dblclick(delay=150)
+
+    expect(form.get_by_role("status")).to_contain_text("200")
+    page.wait_for_load_state("networkidle")
+    assert Message.objects.count() == 1
+
+
+def test_a_token_that_no_header_can_carry_is_told_as_that(page: Page, live_server: LiveServer) -> None:
+    page.goto(f"{live_server.url}/docs/#token_self")
+    form = page.locator("#token_self form")
+    page.get_by_label("Token", exact=True).fill("rvn_…9GEP")  # as lists show one
+
+    form.get_by_role("button", name="Send").click()
+
+    expect(form.get_by_role("status")).to_contain_text("Nothing was sent")
+
+
 def test_without_a_token_the_refusal_is_shown(page: Page, live_server: LiveServer) -> None:
     page.goto(f"{live_server.url}/docs/#token_self")
     form = page.locator("#token_self form")
