@@ -116,7 +116,12 @@ class ConvertKind:
                 row.state, row.problems = State.REFUSED, [["", _("This person was deleted since.")]]
 
     def undo(self, operation: Operation, rows: Sequence[OperationRow], *, cause: Cause) -> None:
-        definition = _definition(operation, lock=True)
+        definition, plan = _definition(operation, lock=True), operation.plan
+        is_first = any(_is_type_row(row) and row.differences[0][1] == AttributeType.TEXT for row in rows)
+        left_as = {plan["new_type"]} if is_first else {plan["new_type"], AttributeType.TEXT}
+        # Back to text nothing is lost. Back to any other type, what was written for a third one would be cleared.
+        if plan["old_type"] != AttributeType.TEXT and definition.type not in left_as:
+            raise TypeChangedMeanwhile
         for row in rows:
             if _is_type_row(row) and row.differences[0][1] == AttributeType.TEXT:
                 _set_type(definition, AttributeType.TEXT, read_as=operation.plan["new_type"], cause=cause)

@@ -6,7 +6,7 @@ import pytest
 
 from accounts.models import User, Workspace
 from personas.attributes import convert
-from personas.conversion import SameType, begin_conversion
+from personas.conversion import SameType, TypeChangedMeanwhile, begin_conversion
 from personas.history import Cause
 from personas.models import (
     AttributeDefinition,
@@ -180,6 +180,46 @@ def test_a_value_changed_since_is_kept_when_undone(size: AttributeDefinition, ad
 
     assert (_type(size), _values(size)) == ("text", ["7", "big"])
     assert operation.rows.get(persona=people[0]).state == OperationRow.State.KEPT
+
+
+@pytest.mark.parametrize("between", [AttributeType.TEXT, AttributeType.NUMBER])
+def test_undoing_one_whose_type_is_another_by_now_clears_nothing(
+    size: AttributeDefinition, admin_user: User, between: AttributeType
+) -> None:
+    _fill(size, "large", "2026-11-21")
+    first = _started(size, AttributeType.NUMBER, admin_user)
+    size.refresh_from_db()
+    second = _started(size, AttributeType.DATE, admin_user)
+    size.refresh_from_db()
+    if between == AttributeType.TEXT:
+        undone(first, admin_user)
+    else:
+        _started(size, between, admin_user)
+    before = (_type(size), _values(size))
+
+    second = undone(second, admin_user)
+
+    assert (second.state, second.problem) == ("failed", str(TypeChangedMeanwhile()))
+    assert (_type(size), _values(size)) == before
+
+
+def test_one_that_could_not_be_undone_is_undone_when_the_later_one_was(
+    size: AttributeDefinition, admin_user: User
+) -> None:
+    size.type = AttributeType.NUMBER
+    size.save()
+    _fill(size, "12")
+    first = _started(size, AttributeType.TEXT, admin_user)
+    size.refresh_from_db()
+    second = _started(size, AttributeType.DATE, admin_user)
+    first = undone(first, admin_user)
+    refused = first.state
+
+    undone(second, admin_user)
+    first = undone(first, admin_user)
+
+    assert (refused, first.state) == ("failed", "undone")
+    assert (_type(size), _values(size)) == ("number", ["12"])
 
 
 def test_people_deleted_meanwhile_do_not_stop_it(size: AttributeDefinition, admin_user: User) -> None:
