@@ -121,7 +121,7 @@ PAGES = {
     "two: a rare name and points (half of 40)": "q=zubaidah&a=points&op=at_least&v=500",
     "three: city, WhatsApp and points (1 in 12)": "kind=whatsapp&a=city&op=is&v=Jakarta&a=points&op=at_least&v=500",
     "three: city, WhatsApp and a name (1 in 84)": "q=siti&kind=whatsapp&a=city&op=is&v=Jakarta",
-    "three: city and since between (1 in 300)": "a=city&op=is&v=Jakarta"
+    "three: city and since between (1 in 300)": "a=city&op=is&v=Medan"
     "&a=since&op=after&v=2021-03-01&a=since&op=before&v=2021-03-22",
     "four: e-mail, city, points and since (1 in 60)": "kind=email&a=city&op=is&v=Bandung"
     "&a=points&op=at_least&v=800&a=since&op=after&v=2021-05-15",
