@@ -59,9 +59,11 @@ class _Moments(msgspec.Struct):
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if isinstance(value, datetime):
-                if not 1900 <= value.year <= 2999:
+                # As written first: the ends of the calendar can't be said in UTC. In UTC too, as it will be answered.
+                in_utc = value.astimezone(UTC) if 1900 <= value.year <= 2999 else value
+                if not 1900 <= in_utc.year <= 2999:
                     raise ValueError(f"`{name}` must be between the years 1900 and 2999")
-                setattr(self, name, value.astimezone(UTC))
+                setattr(self, name, in_utc)
 
 
 class Contact(msgspec.Struct, forbid_unknown_fields=True):

@@ -65,3 +65,11 @@ def test_an_address_of_nothing_is_refused_in_our_form(call: Api, path: str) -> N
 def persona(workspace: Workspace) -> Persona:
     made: Persona = Persona.objects.create(pk=17, workspace=workspace, name="Rina Hartono")
     return made
+
+
+@pytest.mark.parametrize("beyond", ["2999-12-31T23:59:59-12:00", "1900-01-01T00:00:00+14:00"])
+def test_a_moment_that_would_be_answered_beyond_its_years_is_refused(call: Api, beyond: str) -> None:
+    answer = call("token", {"name": "Order updates", "activates_at": beyond, "expires_at": None})
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "body_invalid"
