@@ -122,6 +122,12 @@ def cancel_about_token(*, token_id: int, kind: str, code: str, at: datetime) -> 
     _cancel(Delivery.objects.filter(token_id=token_id, kind=kind).open(), code=code, at=at)
 
 
+def forget_steps(*, destination: Destination) -> None:
+    """What has not arrived there begins with its first step, unless it is being sent."""
+    begun = Delivery.objects.filter(destination=destination).open().exclude(state=State.SENDING).exclude(steps={})
+    begun.update(steps={})
+
+
 def _forget(deliveries: QuerySet[Delivery], *, code: str, at: datetime) -> None:
     if _cancel(deliveries, code=code, at=at):
         deliveries.update(payload={}, problem="")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
@@ -12,7 +13,7 @@ from delivery.states import State
 from platforms.contract import Platform
 from platforms.models import Connection, Link
 from platforms.registry import platform_of
-from platforms.sending_all import all_sent_to, is_older
+from platforms.sending_all import all_sent_to, is_older, told_since
 from tokens.models import Token
 
 LATEST = 100
@@ -133,7 +134,8 @@ def arrivals_of_token(*, token: Token, at: datetime) -> list[Place]:
     places = [_place(connection, deliveries, None, at=at) for connection in connections]
     older = [of.destination for of in connections if is_older(token, of.destination)]
     told = all_sent_to(older) if older else set()
-    never = {destination.pk for destination in older} - told
+    remembered = at - timedelta(days=settings.DELIVERY_DAYS)  # what was sent before may have been pruned
+    never = {each.pk for each in older if told_since(each) >= remembered} - told
     return [replace(place, is_never_sent=place.connection.destination_id in never) for place in places]
 
 
@@ -162,7 +164,12 @@ def _place(connection: Connection, sent: Iterable[Delivery], link: Link | None, 
     for delivery in sent:
         if delivery.destination_id == connection.destination_id:
             by_state.setdefault(delivery.state, []).append(delivery)
-    arrived = by_state.get(State.DELIVERED)
+    moved_at = connection.moved_at
+    arrived = [
+        delivery
+        for delivery in by_state.get(State.DELIVERED, [])
+        if moved_at is None or (delivery.settled_at and delivery.settled_at >= moved_at)
+    ]
     return Place(
         connection=connection,
         platform=platform_of(connection.platform),

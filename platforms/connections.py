@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.language import as_stored
 from accounts.models import Workspace
+from delivery import outbox
 from delivery.interventions import remove_destination
 from delivery.models import Delivery, Destination
 from platforms.callbacks.signing import reseal_signing_secrets
@@ -20,7 +21,7 @@ from platforms.carrying import note_expiry
 from platforms.contract import Answer, Job, PlannedCall, Platform, Trouble
 from platforms.email.client import Email
 from platforms.encryption import resealed, seal
-from platforms.models import Connection, Link
+from platforms.models import Connection, Conversation, EarlyWord, Link, SentMessage
 from platforms.plans import run, send_plainly
 from platforms.registry import platform_of
 from platforms.targets import target_of
@@ -128,12 +129,18 @@ def add_connection(*, workspace: Workspace, draft: ConnectionDraft) -> Connectio
 
 @transaction.atomic
 def change_connection(*, connection: Connection, draft: ConnectionDraft) -> Connection:
-    """The connection is as drafted; its platform stays. Raises as adding does, and CredentialForElsewhere."""
+    """The connection is as drafted; its platform stays. Raises as adding does, and CredentialForElsewhere.
+
+    At another address, what is known of the records of the old one is forgotten: they are other people's there.
+    """
     _check(draft, kept_credential=connection.has_credential)
     is_sent_along = connection.has_credential and connection.platform != "webhook"
     is_elsewhere = urlsplit(draft.base_url.strip()).netloc != urlsplit(connection.base_url).netloc
     if draft.credential is None and is_sent_along and is_elsewhere:
         raise CredentialForElsewhere
+    if connection.base_url and _place(draft.base_url) != _place(connection.base_url):
+        _forget_records(connection)
+        connection.moved_at = timezone.now()
     return _save(connection, connection.destination, draft, credential=draft.credential)
 
 
@@ -269,6 +276,19 @@ def _save(
         connection.credential_expires_at = None
     connection.save()
     return connection
+
+
+def _place(base_url: str) -> tuple[str, str]:
+    """Host and path; whether it is called by https makes it no other server."""
+    parts = urlsplit(base_url.strip().rstrip("/"))
+    return parts.netloc.lower(), parts.path
+
+
+def _forget_records(connection: Connection) -> None:
+    """Nothing is known of who is who there, and what is still to be sent begins with its first step."""
+    for known in (Link, Conversation, SentMessage, EarlyWord):
+        known.objects.filter(connection=connection).delete()
+    outbox.forget_steps(destination=connection.destination)
 
 
 def _is_email(text: str) -> bool:

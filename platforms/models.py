@@ -54,6 +54,8 @@ class Connection(models.Model):
     test_problem = models.CharField(max_length=500, blank=True, editable=False)
     """Of the last test; empty when it went well."""
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    moved_at = models.DateTimeField(null=True, editable=False)
+    """When its address became that of another server: what arrived before did not arrive there."""
 
     class Meta:
         ordering = ["destination_id"]

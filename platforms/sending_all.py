@@ -99,7 +99,7 @@ def last_sending(connection: Connection, action: Intervention.Action) -> Interve
 def never_sent(connection: Connection) -> NeverSent:
     """The tokens that the other server can't know from us: older than that it is told of them, and not sent since."""
     destination = connection.destination
-    since = _since(destination)
+    since = told_since(destination)
     if not destination.carries_tokens or all_sent_to([destination]):
         return NeverSent(0, is_more=False)
     oldest = Token.objects.lasting().filter(workspace=destination.workspace_id).order_by("pk")
@@ -112,7 +112,7 @@ def never_sent(connection: Connection) -> NeverSent:
 
 def all_sent_to(destinations: Iterable[Destination]) -> set[int]:
     """The ids of those to which all tokens have been sent since they are told of them."""
-    since = {destination.pk: _since(destination) for destination in destinations}
+    since = {destination.pk: told_since(destination) for destination in destinations}
     complete = Intervention.objects.filter(
         destination__in=since, action=Action.ALL_TOKENS, finished_at__isnull=False, processed=F("total")
     )
@@ -122,7 +122,7 @@ def all_sent_to(destinations: Iterable[Destination]) -> set[int]:
 
 def is_older(token: Token, destination: Destination) -> bool:
     """Whether the destination was not told of the token when that was issued."""
-    return token.created_at < _since(destination)
+    return token.created_at < told_since(destination)
 
 
 def register_all() -> None:
@@ -144,5 +144,6 @@ def _people_of(destination: Destination) -> "QuerySet[Persona]":
     return people.filter(pk__in=linked.values("persona_id"))
 
 
-def _since(destination: Destination) -> datetime:
+def told_since(destination: Destination) -> datetime:
+    """Since when it is told of the tokens that are issued."""
     return destination.carries_tokens_since or destination.created_at

@@ -118,12 +118,16 @@ class ConnectionAdmin(IncomingPages, PreviewPages, ComparePages, SendingPages):
             raise PermissionDenied
         form = ConnectionForm(request.POST, platform=platform, connection=connection)
         if form.is_valid():
+            moved_at = connection.moved_at
             try:
                 change_connection(connection=connection, draft=form.draft())
             except RavenError as refusal:
                 form.add_refusal(refusal)
             else:
                 messages.success(request, gettext("Saved."))
+                if connection.moved_at != moved_at:
+                    moved = gettext("The address is another one: who is who there is looked up anew.")
+                    messages.info(request, moved)
                 return redirect("admin:platforms_connection_change", connection.pk)
         return self._connection_page(request, connection, form)
 

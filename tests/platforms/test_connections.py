@@ -1,4 +1,4 @@
-"""Testing a connection against an address where something else answers."""
+"""Testing a connection against an address where something else answers, and moving it to another one."""
 
 import threading
 from collections.abc import Iterator
@@ -7,9 +7,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.utils import timezone
 
-from accounts.models import Workspace
-from platforms.connections import ConnectionDraft, add_connection, try_connection
+from accounts.models import User, Workspace
+from delivery.models import Delivery
+from messaging.models import Topic
+from platforms.connections import ConnectionDraft, add_connection, change_connection, try_connection
+from platforms.models import Connection, Conversation, Link, SentMessage
+from platforms.progress import remember_sent
+from platforms.sending_all import Action, send_one
+from tests.console.conftest import make_message, make_persona
 
 
 class _Website(BaseHTTPRequestHandler):
@@ -48,3 +55,39 @@ def test_page_for_people_is_not_taken_for_the_platform(workspace: Workspace, web
     connection.refresh_from_db()
     assert "documented JSON" in connection.test_problem
     assert "lacks" not in connection.test_problem
+
+
+def at(address: str) -> ConnectionDraft:
+    return ConnectionDraft("raven", "Shop", address, "hush-hush-hush", carries=frozenset({"personas", "messages"}))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("address", "is_known"),
+    [
+        ("https://raven.example.org/raven", True),
+        ("https://Raven.example.org/raven/", True),
+        ("https://other.example.org/raven", False),
+        ("https://raven.example.org/other/raven", False),
+    ],
+)
+def test_at_another_address_nobody_is_known_and_nothing_has_begun(
+    workspace: Workspace, support_user: User, address: str, is_known: bool
+) -> None:
+    """A record's number is somebody else's there."""
+    connection = add_connection(workspace=workspace, draft=at("https://raven.example.org/raven"))
+    rina = make_persona(workspace, "Rina", "+6281200000101")
+    Link.objects.create(connection=connection, persona_id=rina.pk, remote_id="17")
+    topic = Topic.objects.create(workspace=workspace, type="persona", name="Order", persona=rina)
+    sent = make_message(topic, rina, support_user).recipients.first()
+    assert sent is not None
+    remember_sent(connection, recipient_id=sent.pk, message_id="43", conversation_id="5")
+    send_one(connection=connection, action=Action.EVERYBODY, subject_id=rina.pk, by="Ayu", at=timezone.now())
+    Delivery.objects.update(steps={"contact": "17"})
+
+    change_connection(connection=connection, draft=at(address))
+
+    known = [model.objects.exists() for model in (Link, Conversation, SentMessage)]
+    assert known == [is_known] * 3
+    assert Delivery.objects.get().steps == ({"contact": "17"} if is_known else {})
+    assert (Connection.objects.get().moved_at is None) == is_known

@@ -1,5 +1,6 @@
 """Sending all tokens or everybody to a connection, and one of them, as an admin does it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -264,6 +265,40 @@ def test_token_that_was_sent_long_ago_is_not_called_never_sent(
 
     assert "Nothing sent lately" in shown
     assert "Never sent" not in shown
+
+
+def test_what_arrived_at_another_address_is_not_called_delivered(
+    client: Client, connection: Connection, token: Token
+) -> None:
+    send_all(connection)
+    Delivery.objects.update(state="delivered", settled_at=timezone.now())
+    typed = {
+        "name": "Surabaya", "base_url": "https://other.example.org", "credential": "hush-hush-hush",
+        "carries": ["tokens"], "requests_per_minute": "600",
+    }  # fmt: skip
+    before = card(client, token)
+
+    saved = client.post(reverse(CHANGE, args=[connection.pk]), typed, follow=True)
+
+    shown = card(client, token)
+    assert "Delivered" in before
+    assert "who is who there is looked up anew" in text(saved)
+    assert "Delivered" not in shown
+    assert "Never sent" in shown
+    assert "It was not sent since the address of this connection was changed." in shown
+
+
+def test_what_may_have_been_sent_before_deliveries_were_pruned_is_not_called_never_sent(
+    client: Client, connection: Connection, token: Token
+) -> None:
+    long_ago = timezone.now() - timedelta(days=100)
+    Token.objects.update(created_at=long_ago - timedelta(days=1))
+    Destination.objects.update(carries_tokens_since=long_ago)
+
+    shown = card(client, token)
+
+    assert "Nothing sent lately" in shown
+    assert reverse("admin:platforms_token_send", args=[token.pk, connection.pk]) in shown
 
 
 def test_what_was_cancelled_can_be_sent_anew(client: Client, connection: Connection, token: Token) -> None:
