@@ -80,14 +80,19 @@ class MergePages(WorkspaceModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The page of the person; an address of one that was merged leads to whom they are part of."""
+        """The page of the person; an address of one that was merged leads to whom they are part of.
+
+        What was typed on a page from before the merge is saved there, as any other edit of two people.
+        """
         try:
             return super().change_view(request, object_id, form_url, extra_context)
         except Http404:
             kept = self._part_of(request, unquote(object_id))
-            if kept is None or request.method != "GET":
+            if kept is None:
                 raise
             messages.info(request, gettext("Persona %(id)s was merged into this one.") % {"id": object_id})
+            if request.method == "POST":
+                return super().change_view(request, str(kept), form_url, extra_context)
             return redirect("admin:personas_persona_change", kept)
 
     def _part_of(self, request: HttpRequest, object_id: str) -> int | None:

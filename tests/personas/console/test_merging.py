@@ -236,6 +236,26 @@ def test_person_page_leads_to_undoing_and_an_old_address_to_the_person(
     assert old["Location"] == reverse("admin:personas_persona_change", args=[rina.pk])
 
 
+def test_edit_of_a_person_who_was_merged_meanwhile_is_kept_and_conflicts_are_shown(
+    support: Client, viewer: Client, rina: Persona, other: Persona
+) -> None:
+    url = reverse("admin:personas_persona_change", args=[other.pk])
+    typed = {"name": "R. Hartono Jr.", "seen-name": other.name, "birthday": "1990-02-28", "seen-birthday": ""}
+    merge_personas(workspace=rina.workspace, kept_id=rina.pk, absorbed_id=other.pk, cause=CAUSE)
+    contacts = set(rina.contacts.values_list("pk", flat=True))
+
+    refused = viewer.post(url, typed)
+    asked = support.post(url, typed)
+    support.post(url, typed | {"name": other.name})
+
+    rina.refresh_from_db()
+    assert (refused.status_code, asked.status_code) == (403, 409)
+    assert [(each.theirs, each.mine) for each in asked.context["disputed"]] == [(rina.name, "R. Hartono Jr.")]
+    assert reverse("admin:personas_persona_change", args=[rina.pk]) in asked.text
+    assert (rina.name, str(rina.birthday)) == ("Rina Hartono", "1990-02-28")
+    assert set(rina.contacts.values_list("pk", flat=True)) == contacts
+
+
 def test_viewer_sees_the_queue_and_the_merges_and_decides_nothing(
     viewer: Client, pair: DuplicatePair, workspace: Workspace
 ) -> None:
