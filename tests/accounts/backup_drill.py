@@ -60,7 +60,7 @@ def report() -> str:
     call_command("migrate", check_unapplied=True, verbosity=0)
     sent = RequestLogEntry.objects.filter(ability="message_send", status=200)
     said: dict[str, Any] = {
-        "messages": sorted(Message.objects.values_list("pk", flat=True)),
+        "messages": sorted(Message.objects.filter(direction=Message.Direction.OUTGOING).values_list("pk", flat=True)),
         "recipients": sorted(Recipient.objects.values_list("message_id", flat=True)),
         "events": sorted(
             event["message"] for event in Event.objects.filter(kind="message.sent").values_list("data", flat=True)
