@@ -4,6 +4,7 @@ Every variable is listed in `.env.example` and described in `docs/configuration.
 """
 
 import sys
+import warnings
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -151,8 +152,12 @@ TEMPLATES = [
 ]
 
 # ---------------------------------------- database
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'raven.sqlite3'}")}
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the library would print the password of an address that it does not know
+    DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'raven.sqlite3'}")}
 _database = DATABASES["default"]
+if _database.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
+    raise ImproperlyConfigured("DATABASE_URL must look like postgres://user:password@host:5432/name.")
 _database["CONN_MAX_AGE"] = 600
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)

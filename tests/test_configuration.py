@@ -153,6 +153,8 @@ def test_a_production_server_passes_the_deployment_check(project: Path) -> None:
         ("check", "ENCRYPTION_KEYS", "insecure-encryption-key-for-debug-and-tests-only", "ENCRYPTION_KEYS is not set."),
         ("check", "ENCRYPTION_KEYS", "short", "ENCRYPTION_KEYS must be"),
         ("check", "BASE_URL", "raven.example.org", "BASE_URL must look like"),
+        ("check", "DATABASE_URL", "", "DATABASE_URL must look like"),
+        ("check", "DATABASE_URL", "postgress://raven:pass@db.example.org/raven", "DATABASE_URL must look like"),
         ("check", "METRICS_TOKEN", "short", "METRICS_TOKEN must be 20 or more"),
         ("check", "LOG_FORMAT", "xml", "LOG_FORMAT must be line or json"),
     ],
