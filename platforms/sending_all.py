@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from delivery import interventions, outbox
 from delivery.carriers import Occurrence, carrier_of, register_existing
@@ -91,8 +91,10 @@ def count_to_send(connection: Connection, action: Intervention.Action) -> int:
 
 
 def last_sending(connection: Connection, action: Intervention.Action) -> Intervention | None:
-    """The last time that all were sent there, or are being sent."""
+    """The last time that all were sent there, or are being sent; none before its address became another one."""
     sendings = Intervention.objects.filter(destination=connection.destination_id, action=action)
+    if connection.moved_at is not None:
+        sendings = sendings.filter(Q(created_at__gte=connection.moved_at) | Q(finished_at=None))
     return sendings.order_by("-id").first()
 
 

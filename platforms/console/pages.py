@@ -188,10 +188,11 @@ class ConnectionAdmin(IncomingPages, PreviewPages, ComparePages, SendingPages):
         self, request: HttpRequest, connection: Connection, form: ConnectionForm, **context: Any
     ) -> HttpResponse:
         linked = Link.objects.filter(connection=connection).order_by()[:_COUNTED_AT_MOST].count()
+        now = timezone.now()
         return self._page(
             request, "platforms/connection.html",
             title=connection.name, connection=connection, platform=platform_of(connection.platform), form=form,
-            health=health_of(connection, at=timezone.now()), may_write=self.has_change_permission(request, connection),
+            health=health_of(connection, at=now), now=now, may_write=self.has_change_permission(request, connection),
             waiting=waiting_count(connection), linked=linked, counted_at_most=_COUNTED_AT_MOST,
             sends_to=[ContactType(type).label for type in sends_to(connection)], drift=drift_figures(connection),
             **self.sending_context(connection), **self.incoming_context(request, connection), **context,

@@ -283,9 +283,17 @@ def test_what_arrived_at_another_address_is_not_called_delivered(
     shown = card(client, token)
     assert "Delivered" in before
     assert "who is who there is looked up anew" in text(saved)
+    assert "All were put on their way" not in text(saved)
     assert "Delivered" not in shown
     assert "Never sent" in shown
     assert "It was not sent since the address of this connection was changed." in shown
+
+
+def test_attempt_is_only_called_the_next_one_before_its_time(client: Client, connection: Connection) -> None:
+    for hours, is_next in ((1, True), (-1, False)):
+        Destination.objects.update(resumes_at=timezone.now() + timedelta(hours=hours))
+
+        assert ("Next attempt" in page(client, connection)) == is_next
 
 
 def test_what_may_have_been_sent_before_deliveries_were_pruned_is_not_called_never_sent(
