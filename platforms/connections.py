@@ -254,6 +254,11 @@ def _check(draft: ConnectionDraft, *, kept_credential: bool) -> Platform:
     return platform
 
 
+_DECIDED_OF_DESTINATION = (
+    "name", "requests_per_minute", "carries_personas", "carries_messages", "carries_tokens", "carries_tokens_since",
+)  # fmt: skip
+
+
 def _save(
     connection: Connection, destination: Destination, draft: ConnectionDraft, *, credential: str | None
 ) -> Connection:
@@ -267,14 +272,18 @@ def _save(
         destination.carries_tokens_since = timezone.now()
     for what in ("personas", "messages", "tokens"):
         setattr(destination, f"carries_{what}", what in draft.carries)
-    destination.save()
-    connection.destination = destination
     connection.base_url = base_url
     connection.settings = {key: value.strip() for key, value in draft.settings.items() if key in known}
+    decided = ["base_url", "settings", "moved_at"]
     if credential is not None:
         connection.sealed_credential = seal(credential)
         connection.credential_expires_at = None
-    connection.save()
+        decided += ["sealed_credential", "credential_expires_at"]
+    is_new = connection.pk is None
+    # Only what was decided: the rest is a worker's, or somebody else has switched it off meanwhile.
+    destination.save(update_fields=None if is_new else _DECIDED_OF_DESTINATION)
+    connection.destination = destination
+    connection.save(update_fields=None if is_new else decided)
     return connection
 
 

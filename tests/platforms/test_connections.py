@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,9 +11,16 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User, Workspace
-from delivery.models import Delivery
+from delivery.models import Delivery, Destination
 from messaging.models import Topic
-from platforms.connections import ConnectionDraft, add_connection, change_connection, try_connection
+from platforms.connections import (
+    ConnectionDraft,
+    add_connection,
+    change_connection,
+    switch_connection,
+    try_connection,
+)
+from platforms.encryption import seal, unseal
 from platforms.models import Connection, Conversation, Link, SentMessage
 from platforms.progress import remember_sent
 from platforms.sending_all import Action, send_one
@@ -91,3 +99,19 @@ def test_at_another_address_nobody_is_known_and_nothing_has_begun(
     assert known == [is_known] * 3
     assert Delivery.objects.get().steps == ({"contact": "17"} if is_known else {})
     assert (Connection.objects.get().moved_at is None) == is_known
+
+
+@pytest.mark.django_db
+def test_saving_takes_back_nothing_that_happened_since_the_page_was_opened(workspace: Workspace) -> None:
+    opened = add_connection(workspace=workspace, draft=at("https://one.example.org"))
+    switch_connection(connection=opened, on=False)
+    Destination.objects.filter(pk=opened.destination_id).update(last_problem="It is full.", consecutive_failures=3)
+    Connection.objects.filter(pk=opened.pk).update(sealed_credential=seal("newer"), test_problem="Nobody answers.")
+
+    change_connection(connection=opened, draft=replace(at("https://one.example.org"), name="Other", credential=None))
+
+    stored = Connection.objects.select_related("destination").get()
+    destination = stored.destination
+    assert (destination.name, destination.is_on) == ("Other", False)
+    assert (destination.last_problem, destination.consecutive_failures) == ("It is full.", 3)
+    assert (unseal(stored.sealed_credential), stored.test_problem) == ("newer", "Nobody answers.")
