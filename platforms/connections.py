@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parseaddr
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -135,10 +135,10 @@ def change_connection(*, connection: Connection, draft: ConnectionDraft) -> Conn
     """
     _check(draft, kept_credential=connection.has_credential)
     is_sent_along = connection.has_credential and connection.platform != "webhook"
-    is_elsewhere = urlsplit(draft.base_url.strip()).netloc != urlsplit(connection.base_url).netloc
-    if draft.credential is None and is_sent_along and is_elsewhere:
+    there, here = _place(draft.base_url), _place(connection.base_url)
+    if draft.credential is None and is_sent_along and there.host != here.host:
         raise CredentialForElsewhere
-    if connection.base_url and _place(draft.base_url) != _place(connection.base_url):
+    if connection.base_url and there != here:
         _forget_records(connection)
         connection.moved_at = timezone.now()
     return _save(connection, connection.destination, draft, credential=draft.credential)
@@ -268,7 +268,7 @@ def _save(
     base_url = draft.base_url.strip().rstrip("/")
     if "tokens" not in draft.carries:
         destination.carries_tokens_since = None
-    elif not destination.carries_tokens or base_url != connection.base_url:
+    elif not destination.carries_tokens or _place(base_url) != _place(connection.base_url):
         destination.carries_tokens_since = timezone.now()
     for what in ("personas", "messages", "tokens"):
         setattr(destination, f"carries_{what}", what in draft.carries)
@@ -287,10 +287,16 @@ def _save(
     return connection
 
 
-def _place(base_url: str) -> tuple[str, str]:
-    """Host and path; whether it is called by https makes it no other server."""
+class _Place(NamedTuple):
+    """What makes an address another server's; whether it is called by https does not."""
+
+    host: str
+    path: str
+
+
+def _place(base_url: str) -> _Place:
     parts = urlsplit(base_url.strip().rstrip("/"))
-    return parts.netloc.lower(), parts.path
+    return _Place(parts.netloc.lower(), parts.path)
 
 
 def _forget_records(connection: Connection) -> None:
