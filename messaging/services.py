@@ -17,15 +17,30 @@ from raven_admin.errors import RavenError
 from raven_admin.statements import Answered, Question, Statement
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who writes to whom, in which topic."""
+
+    workspace_id: int
+    country: str
+    username: str | None
+    alias_id: int | None
+    """The user who sends when no `username` is named."""
+    topic: TopicDraft | None
+    anchor_id: int | None
+    """The topic when none is named."""
+    people: Sequence[RecipientDraft]
+
+    def keys(self) -> list[list[Key]]:
+        """Of each one's contacts. Raises what is wrong with topic and people, and those of `keys_of_people`."""
+        check_topic(self.topic, self.anchor_id)
+        check_recipients(self.topic, self.people)
+        return keys_of_people(self.people, country=self.country)
+
+
 def send_message(
     *,
-    workspace_id: int,
-    country: str,
-    username: str | None,
-    alias_id: int | None,
-    topic: TopicDraft | None,
-    anchor_id: int | None,
-    people: Sequence[RecipientDraft],
+    envelope: Envelope,
     text: str,
     check_may_add_topic: Callable[[], None],
     template: Mapping[str, Any] | None = None,
@@ -35,26 +50,25 @@ def send_message(
     """The message, its topic, and the recipients with their contacts are stored, each recipient waiting.
 
     It leaves for whatever carries messages; `template` tells platforms with templates of their own from which one
-    `text` was made (name, language, parameters). `alias_id` and `anchor_id` are the user and topic used when the caller
-    names none. `check_may_add_topic` is called before a topic is made, and raises when the caller may not. `answered`
-    is what `question_of_sending` gave, where that was asked ahead. Raises those of messaging.refusals, in their order,
-    and those of `match_or_add_people`. Runs in the caller's transaction.
+    `text` was made (name, language, parameters). `check_may_add_topic` is called before a topic is made, and raises
+    when the caller may not. `answered` is what `question_of_sending` gave, where that was asked ahead. Raises those of
+    messaging.refusals, in their order, and those of `match_or_add_people`. Runs in the caller's transaction.
     """
     problem, keys = None, []
     try:
-        check_topic(topic, anchor_id)
-        check_recipients(topic, people)
-        keys = keys_of_people(people, country=country)
+        keys = envelope.keys()
     except RavenError as error:
         problem = error
-    found = _look_up(workspace_id, username, alias_id, keys, topic, answered)
+    found = _look_up(envelope, keys, answered)
     if problem is not None:  # the sender comes first
         raise problem
-    matched = match_or_add_people(workspace_id=workspace_id, people=people, keys=keys, known=found.known, cause=cause)
-    topic_id = found.topic_id or find_or_add_topic(
-        workspace_id, topic, anchor_id, matched[0].persona_id, check_may_add_topic, cause
+    workspace_id = envelope.workspace_id
+    matched = match_or_add_people(
+        workspace_id=workspace_id, people=envelope.people, keys=keys, known=found.known, cause=cause
     )
-    recipients = [(match.persona_id, contact_id) for match in matched for contact_id in match.contact_ids]
+    topic_id = found.topic_id or find_or_add_topic(
+        workspace_id, envelope.topic, envelope.anchor_id, matched[0].persona_id, check_may_add_topic, cause
+    )
     message = _add_message(
         workspace_id=workspace_id,
         topic_id=topic_id,
@@ -62,7 +76,7 @@ def send_message(
         sender_user_id=found.sender_id,
         sender_name=found.sender_name,
         text=text,
-        recipients=recipients,
+        recipients=[(match.persona_id, contact_id) for match in matched for contact_id in match.contact_ids],
         message_id=found.message_id,
         cause=cause,
     )
@@ -72,20 +86,9 @@ def send_message(
     return message
 
 
-def question_of_sending(
-    *,
-    workspace_id: int,
-    country: str,
-    username: str | None,
-    alias_id: int | None,
-    topic: TopicDraft | None,
-    anchor_id: int | None,
-    people: Sequence[RecipientDraft],
-) -> Question:
-    """What `send_message` asks first when it is given the same. Raises what that would raise of these."""
-    check_topic(topic, anchor_id)
-    check_recipients(topic, people)
-    return _question(workspace_id, username, alias_id, keys_of_people(people, country=country), topic)
+def question_of_sending(envelope: Envelope) -> Question:
+    """What `send_message` asks first. Raises what that would raise of the envelope."""
+    return _question(envelope, envelope.keys())
 
 
 def receive_message(
@@ -167,38 +170,26 @@ _LOOK_UP_BY_NAME = _looking_up("username")
 _LOOK_UP_BY_ID = _looking_up("id")
 
 
-def _question(
-    workspace_id: int,
-    username: str | None,
-    alias_id: int | None,
-    keys: Sequence[Sequence[Key]],
-    topic: TopicDraft | None,
-) -> Question:
-    if username is None and alias_id is None:
+def _question(envelope: Envelope, keys: Sequence[Sequence[Key]]) -> Question:
+    username, topic = envelope.username, envelope.topic
+    if username is None and envelope.alias_id is None:
         raise UserMissing
     named = {
-        "workspace_id": workspace_id,
+        "workspace_id": envelope.workspace_id,
         "keys": as_json(keys),
-        "sender": alias_id if username is None else username,
+        "sender": envelope.alias_id if username is None else username,
         "topic_type": topic.type if topic else None,
         "topic_name": topic.name if topic else None,
     }
     return Question(_LOOK_UP_BY_ID if username is None else _LOOK_UP_BY_NAME, named)
 
 
-def _look_up(
-    workspace_id: int,
-    username: str | None,
-    alias_id: int | None,
-    keys: Sequence[Sequence[Key]],
-    topic: TopicDraft | None,
-    answered: Answered | None,
-) -> _Found:
+def _look_up(envelope: Envelope, keys: Sequence[Sequence[Key]], answered: Answered | None) -> _Found:
     """Who sends, who is known of `keys`, and the topic with them.
 
     The sender is a member of the workspace; an alias who has left it is not found. Raises UserMissing and UserNotFound.
     """
-    question = _question(workspace_id, username, alias_id, keys, topic)
+    question = _question(envelope, keys)
     rows = answered.rows_of(question) if answered else question.rows()
     sender, known, topic_id, message_id, leaves = None, {}, None, None, False
     for kind, *texts, number, persona_id in rows:
@@ -215,7 +206,7 @@ def _look_up(
         else:
             leaves = True
     if sender is None:
-        raise UserNotFound(username=username or "User Aliases")
+        raise UserNotFound(username=envelope.username or "User Aliases")
     return _Found(*sender, known, topic_id, message_id, leaves)
 
 

@@ -13,7 +13,7 @@ from delivery import books, outbox
 from delivery.carriers import Occurrence
 from delivery.models import Delivery, Destination
 from delivery.states import MOVES, State
-from messaging.services import send_message
+from messaging.services import Envelope, send_message
 from messaging.topics import TopicDraft
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
@@ -112,12 +112,13 @@ def test_a_message_leaves_for_what_carries_messages(
     persona: Persona, destination: Destination, support_user: User
 ) -> None:
     Destination.objects.update(carries_messages=True)
-
-    message = send_message(
+    envelope = Envelope(
         workspace_id=persona.workspace_id, country="ID", username=support_user.username, alias_id=None,
-        topic=TopicDraft("persona", "Orders"), anchor_id=None, text="Hello!", check_may_add_topic=lambda: None,
-        people=[RecipientDraft("Dewi", [ContactDraft("whatsapp", "+6281234567890")])], cause=cause(),
+        topic=TopicDraft("persona", "Orders"), anchor_id=None,
+        people=[RecipientDraft("Dewi", [ContactDraft("whatsapp", "+6281234567890")])],
     )  # fmt: skip
+
+    message = send_message(envelope=envelope, text="Hello!", check_may_add_topic=lambda: None, cause=cause())
 
     kinds = list(Delivery.objects.order_by("id").values_list("kind", "lane"))
     assert kinds == [

@@ -11,7 +11,7 @@ from accounts.roles import Role
 from delivery.carriers import Occurrence, Outcome, Parcel
 from delivery.models import Delivery
 from delivery.outbox import MESSAGES, announce
-from messaging.services import send_message
+from messaging.services import Envelope, send_message
 from messaging.topics import TopicDraft
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
@@ -81,7 +81,7 @@ def add_rina(workspace: Workspace, **changes: Any) -> Persona:
 
 def send_to(connection: Connection, text: str, *, sender: User, to: ContactDraft, data: Any = None) -> Delivery:
     """A message to one contact, and its delivery by this connection alone."""
-    message = send_message(
+    envelope = Envelope(
         workspace_id=connection.workspace_id,
         country="ID",
         username=sender.username,
@@ -89,10 +89,8 @@ def send_to(connection: Connection, text: str, *, sender: User, to: ContactDraft
         topic=TopicDraft("persona", "Order 17"),
         anchor_id=None,
         people=[RecipientDraft("Rina Hartono", [to])],
-        text=text,
-        check_may_add_topic=lambda: None,
-        cause=BY_TEST,
     )
+    message = send_message(envelope=envelope, text=text, check_may_add_topic=lambda: None, cause=BY_TEST)
     Delivery.objects.filter(kind="message.sent").delete()
     sent = Occurrence(
         workspace_id=connection.workspace_id, kind="message.sent", subject_id=message.pk, at=BY_TEST.at, data=data or {}

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import Workspace
 from messaging.models import Message, Topic, TopicType
 from messaging.refusals import TopicExists, TopicNotFound
-from messaging.services import send_message
+from messaging.services import Envelope, send_message
 from messaging.topics import add_conversation
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause
@@ -85,7 +85,7 @@ def send_in(
     call: Call, *, workspace: Workspace, topic: Topic, persona: Persona, contact: Contact, text: str
 ) -> Message:
     """The message goes to this contact of the persona, as the token's user. Raises the errors of `send_message`."""
-    return send_message(
+    envelope = Envelope(
         workspace_id=workspace.pk,
         country=workspace.country,
         username=None,
@@ -93,10 +93,8 @@ def send_in(
         topic=None,
         anchor_id=topic.pk,
         people=[RecipientDraft(persona.name, [ContactDraft(contact.type, contact.key)])],
-        text=text,
-        check_may_add_topic=lambda: None,
-        cause=cause_of(call),
     )
+    return send_message(envelope=envelope, text=text, check_may_add_topic=lambda: None, cause=cause_of(call))
 
 
 def contact_to_reach(*, workspace: Workspace, persona: Persona, cause: Cause) -> Contact:

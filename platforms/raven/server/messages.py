@@ -19,7 +19,7 @@ from messaging.refusals import (
     UserMissing,
     UserNotFound,
 )
-from messaging.services import question_of_sending, receive_message, send_message
+from messaging.services import Envelope, question_of_sending, receive_message, send_message
 from messaging.templates import (
     TemplateAmbiguous,
     TemplateNotFound,
@@ -144,8 +144,8 @@ def template_list(call: Call, query: wire.Page) -> Answer:
     return listed(data, "Templates Read Successfully", next=following)
 
 
-def _question_of_sending(credential: Credential, body: wire.MessageSend) -> Question:
-    return question_of_sending(
+def _envelope(credential: Credential, body: wire.MessageSend | wire.TemplateSend) -> Envelope:
+    return Envelope(
         workspace_id=credential.workspace_id,
         country=credential.country,
         username=body.username,
@@ -154,6 +154,10 @@ def _question_of_sending(credential: Credential, body: wire.MessageSend) -> Ques
         anchor_id=credential.topic_anchor_id,
         people=recipient_drafts(body.recipient),
     )
+
+
+def _question_of_sending(credential: Credential, body: wire.MessageSend) -> Question:
+    return question_of_sending(_envelope(credential, body))
 
 
 ENDPOINTS = (
@@ -199,13 +203,7 @@ def _send(
     call: Call, body: wire.MessageSend | wire.TemplateSend, *, text: str, template: Mapping[str, Any] | None = None
 ) -> Answer:
     message = send_message(
-        workspace_id=call.token.workspace_id,
-        country=call.token.country,
-        username=body.username,
-        alias_id=call.token.user_alias_id,
-        topic=topic_draft(body.topic),
-        anchor_id=call.token.topic_anchor_id,
-        people=recipient_drafts(body.recipient),
+        envelope=_envelope(call.token, body),
         text=text,
         check_may_add_topic=lambda: call.require("topic_add"),
         template=template,
