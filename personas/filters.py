@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import CharField, Exists, F, Func, OuterRef, Q, QuerySet
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import QueryDict
 from django.utils.formats import date_format
@@ -105,6 +105,10 @@ _PROBLEM_LABELS: dict[Problem, Promise] = {
 _STORED_PROBLEMS = {Problem.NO_CONTACT: 1, Problem.INVALID_NUMBER: 2}
 
 
+_ITS_VALUE = Func(F("value"), template="(%(expressions)s || '')", output_field=CharField())
+"""The value as it is, but as no index has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """What is asked of one attribute; `value` is in the notation of its type, empty where the operator takes none."""
@@ -119,9 +123,16 @@ class Condition:
             words.append(self._shown())
         return " ".join(words)
 
-    def matching(self) -> QuerySet[AttributeValue]:
-        """The values that fit; of `LACKS`, those that must not be there."""
+    def matching(self, *, one_by_one: bool = False) -> QuerySet[AttributeValue]:
+        """The values that fit; of `LACKS`, those that must not be there.
+
+        `one_by_one`: asked of the value of one person after the other, by no index of values. Of a range that looks
+        narrow to it, PostgreSQL would else read all values for each person.
+        """
         values = AttributeValue.objects.filter(definition=self.attribute)
+        column = "value"
+        if one_by_one:
+            column, values = "its_value", values.alias(its_value=_ITS_VALUE)
         match self.operator:
             case Operator.HAS | Operator.LACKS:
                 return values
@@ -130,13 +141,13 @@ class Condition:
             case Operator.CONTAINS:
                 return values.filter(value__icontains=self.value)
             case Operator.BEFORE:
-                return values.filter(value__lt=self.value)
+                return values.filter(**{f"{column}__lt": self.value})
             case Operator.AFTER:
-                return values.filter(value__gt=self.value)
+                return values.filter(**{f"{column}__gt": self.value})
             case Operator.AT_LEAST:
-                return values.filter(GreaterThanOrEqual(AsNumber("value"), float(self.value)))
+                return values.filter(GreaterThanOrEqual(AsNumber(column), float(self.value)))
             case Operator.AT_MOST:
-                return values.filter(LessThanOrEqual(AsNumber("value"), float(self.value)))
+                return values.filter(LessThanOrEqual(AsNumber(column), float(self.value)))
 
     def q(self) -> Q:
         """On the persona."""

@@ -281,7 +281,8 @@ def _of_value(conditions: list[Condition], workspace: Workspace) -> _Asked:
     operators = {condition.operator for condition in conditions}
 
     def of(people: _People) -> Exists:
-        return _Probe(values.filter(persona=people.who))
+        one_by_one = reduce(and_, (condition.matching(one_by_one=True) for condition in conditions))
+        return _Probe(one_by_one.filter(persona=people.who))
 
     def of_exact(people: _People) -> Exists:
         """As a range, or SQLite would fetch the one row there may be for its value, which another index has."""

@@ -1,10 +1,11 @@
 from datetime import UTC, date, datetime
 
 import pytest
+from django.db import connection
 from django.http import QueryDict
 
 from accounts.models import Workspace
-from personas.filters import FilterInvalid, PersonaFilter
+from personas.filters import Condition, FilterInvalid, Operator, PersonaFilter
 from personas.models import AttributeDefinition, AttributeValue, Contact, Persona
 
 pytestmark = pytest.mark.django_db
@@ -112,3 +113,18 @@ def test_each_part_of_a_filter_can_be_taken_away(people: None, workspace: Worksp
                      "q=Rina&a=city&op=is&v=Jakarta"]  # fmt: skip
     assert not PersonaFilter()
     assert PersonaFilter(updated_since=date(2026, 2, 1))
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL mistakes a range for a narrow one")
+@pytest.mark.parametrize(("key", "operator", "value"), [("since", "after", "2021-03-01"), ("points", "at_least", "9")])
+def test_a_range_that_is_asked_of_one_person_is_read_by_no_index_of_values(
+    people: dict[str, Persona], key: str, operator: str, value: str
+) -> None:
+    condition = Condition(AttributeDefinition.objects.get(key=key), Operator(operator), value)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        plan = condition.matching(one_by_one=True).filter(persona=people["Rina"]).explain()
+
+    assert "(persona_id" in plan.partition("Index Cond:")[2].partition("Filter:")[0]
+    assert "value" in plan.partition("Filter:")[2]
