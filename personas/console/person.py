@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -25,7 +25,7 @@ from personas.editing import Edit, EditConflict, FieldConflict, edit_persona, sh
 from personas.history import Cause
 from personas.models import AttributeDefinition, Origin, Persona
 from personas.restoring import NothingToPutBack, Present, plan_restoration
-from personas.services import add_persona, get_persona
+from personas.services import PersonaNotFound, add_persona, get_persona
 from raven_admin.errors import RavenError
 
 _CHANGES_SHOWN = 20
@@ -81,9 +81,12 @@ class PersonPage(WorkspaceModelAdmin):
         persona: Persona = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, persona):
             raise PermissionDenied
-        if request.method == "POST":
-            return self._save(request, persona)
-        return self._person(request, persona, form_of(persona), saved=self._saved(request, persona))
+        try:
+            if request.method == "POST":
+                return self._save(request, persona)
+            return self._person(request, persona, form_of(persona), saved=self._saved(request, persona))
+        except PersonaNotFound as gone:  # since this page was asked for
+            raise Http404(str(gone)) from gone
 
     def _save(self, request: HttpRequest, persona: Persona) -> HttpResponse:
         if not self.has_change_permission(request, persona):
@@ -97,6 +100,8 @@ class PersonPage(WorkspaceModelAdmin):
                 )  # fmt: skip
             except EditConflict as conflict:
                 return self._conflict(request, persona, form, conflict)
+            except PersonaNotFound:
+                raise
             except RavenError as error:
                 form.add_refusal(error)
             else:

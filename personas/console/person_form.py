@@ -140,6 +140,14 @@ class ContactForm(forms.Form):
         return self.seen is not None and (draft.type, draft.key) == (self.seen.type, self.seen.key)
 
     @property
+    def typed(self) -> ContactDraft | None:
+        """The contact as it was written, valid or not; None where nothing was."""
+        texts = [_text(self.data.get(f"{self.prefix}-{part}")).strip() for part in ("type", "key", "label")]
+        draft = ContactDraft(*texts)
+        is_there = draft.type in ContactType.values and draft.key and f"{self.prefix}-remove" not in self.data
+        return draft if is_there and draft != self.seen else None
+
+    @property
     def new_address(self) -> ContactDraft | None:
         """The contact, if its address was typed and is valid."""
         draft = None if self.errors else self.draft()
@@ -207,6 +215,20 @@ class PersonForm:
         """Of `wanted` what differs from what was seen."""
         wanted = self.wanted()
         return {field: wanted[field] for field in wanted if (wanted[field] or None) != (self.seen.get(field) or None)}
+
+    def typed(self) -> list[tuple[str, str | ContactDraft]]:
+        """Fields and what was written there, valid or not, where it is not what the control showed."""
+        written = {_field_name(name): _text(self.facts.data.get(name)) for name in self.facts.fields}
+        texts = [(field, text) for field, text in written.items() if text.strip() and text != self.seen.get(field)]
+        return [*texts, *(("contact:", draft) for form in [*self.contacts, *self.new] if (draft := form.typed))]
+
+    def carried_anew(self) -> list[tuple[str, str]]:
+        """Names and values with which the page that adds a person shows what was typed."""
+        typed = self.typed()
+        carried = _controls({field: value for field, value in typed if isinstance(value, str)})
+        for number, draft in enumerate(value for _field, value in typed if isinstance(value, ContactDraft)):
+            carried += _controls_of_contact(f"new-{number}", draft)
+        return carried
 
     def draft(self) -> PersonaDraft:
         return persona_draft(self.wanted())

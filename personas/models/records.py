@@ -107,7 +107,10 @@ class DeletionReceipt(models.Model):
         ordering = ["-id"]
         verbose_name = _("receipt")
         verbose_name_plural = _("deleted personas")
-        indexes = [models.Index(fields=["workspace", "-id"], name="deletionreceipt_newest")]
+        indexes = [
+            models.Index(fields=["workspace", "-id"], name="deletionreceipt_newest"),
+            models.Index(fields=["persona_id"], name="deletionreceipt_of_persona"),
+        ]
 
     def __str__(self) -> str:
         return f"persona {self.persona_id}"

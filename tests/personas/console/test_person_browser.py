@@ -8,8 +8,10 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from accounts.models import User, Workspace
 from personas.models import Persona
+from personas.services import delete_persona
 from tests.browsing import Watched, in_every_look, signed_in
-from tests.personas.console.test_person import address, contact_of, rina
+from tests.console.conftest import make_persona
+from tests.personas.console.test_person import CAUSE, address, contact_of, rina
 
 __all__ = ["rina"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -200,8 +202,16 @@ def test_pages_of_a_person_break_no_rule_of_axe_policy_or_width(
         page.keyboard.press("Control+Enter")
     watched.look("conflict")
     assert page.evaluate("document.activeElement.id") == "theirs-1"
+    page.goto(live_server.url + address(rina))
+    page.fill("[name=name]", "Mine")
+    delete_persona(workspace=workspace, persona_id=rina.pk, cause=CAUSE)
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+    watched.look("deleted")
+    expect(page.get_by_role("button", name="Copy: Name")).to_be_visible()
     context.clear_cookies()
     signed_in(context, live_server.url, viewer_user)
-    watched.check(address(rina))
+    watched.check(address(rina), status=410)
+    watched.check(address(make_persona(workspace, "Maya", "+6281200000102")))
 
     assert watched.findings == []

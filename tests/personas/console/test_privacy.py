@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User, Workspace
+from accounts.models import Membership, User, Workspace
 from messaging.models import Message, Topic
-from personas.models import DeletionReceipt, Persona
+from personas.models import AttributeDefinition, DeletionReceipt, Persona
 from tests.console.conftest import make_persona
 
 pytestmark = pytest.mark.django_db
@@ -79,3 +79,52 @@ def test_viewer_deletes_nobody(client: Client, viewer_user: User, rina: Persona,
 
     assert getattr(client, method)(page("delete", rina)).status_code == 403
     assert Persona.objects.exists()
+
+
+def test_edit_of_a_person_who_was_deleted_meanwhile_is_shown_to_be_copied_and_taken_along(
+    client: Client, support_user: User, rina: Persona
+) -> None:
+    client.force_login(support_user)
+    AttributeDefinition.objects.create(workspace=rina.workspace, key="points", label="Points", type="number")
+    contact = f"contact-{rina.contacts.get().pk}"
+    typed = {
+        "name": "Rina H.", "seen-name": rina.name, "gender": "female", "seen-gender": "female", "notes": "One\r\ntwo",
+        "attribute-points": "many", f"{contact}-type": "whatsapp", f"{contact}-key": "0812 9",
+        f"seen-{contact}-type": "whatsapp", f"seen-{contact}-key": "+6281200000101",
+        "new-0-type": "email", "new-0-key": "rina@example.org", "new-0-label": "Work",
+    }  # fmt: skip
+    client.post(page("delete", rina), {"version": rina.version})
+
+    answer = client.post(page("change", rina), typed)
+    anew = client.post(reverse("admin:personas_persona_add"), dict(answer.context["carried"]) | {"edit": "1"})
+
+    receipt = DeletionReceipt.objects.get()
+    assert (answer.status_code, answer.context["receipt"]) == (410, receipt)
+    assert answer.context["typed"] == [
+        ("Name", "Rina H."), ("Notes", "One\ntwo"), ("Points", "many"), ("WhatsApp", "WhatsApp 0812 9"),
+        ("E-mail", "E-mail rina@example.org (Work)"),
+    ]  # fmt: skip
+    assert "Budi" in answer.text
+    assert reverse("admin:personas_deletionreceipt_change", args=[receipt.pk]) in answer.text
+    form = anew.context["form"]
+    assert (form.facts["name"].value(), form.facts["attribute-points"].value()) == ("Rina H.", "many")
+    assert [each["key"].value() for each in form.new] == ["0812 9", "rina@example.org"]
+    assert not Persona.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["change", "delete"])
+def test_page_of_a_deleted_person_says_so_to_whoever_may_see_the_workspace(
+    client: Client, support_user: User, viewer_user: User, other_workspace: Workspace, rina: Persona, name: str
+) -> None:
+    client.force_login(support_user)
+    client.post(page("delete", rina), {"version": rina.version})
+
+    again = client.post(page(name, rina), {"version": rina.version})
+    client.force_login(viewer_user)
+    read, written = client.get(page(name, rina)), client.post(page(name, rina), {"name": "Mine"})
+
+    assert (again.status_code, read.status_code, written.status_code) == (410, 410, 403)
+    assert "This persona was deleted" in read.text
+    assert "nothing was saved" not in again.text + read.text
+    Membership.objects.filter(user=viewer_user).update(workspace=other_workspace)
+    assert client.get(page(name, rina)).status_code == 404
