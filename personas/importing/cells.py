@@ -13,6 +13,7 @@ from accounts.language import in_every_language
 from personas.attributes import parse_value
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.importing.columns import Column, clear_words
+from personas.importing.formulas import Formula
 from personas.importing.reading import Cell
 
 Value = str | int | float | bool
@@ -56,7 +57,7 @@ class Said:
     problems: list[Problem] = field(default_factory=list)
 
 
-def as_value(cell: Cell) -> Value | None:
+def as_value(cell: Cell) -> Value | Formula | None:
     """None when there is nothing in the cell."""
     if isinstance(cell, datetime):
         is_day = (cell.hour, cell.minute, cell.second) == (0, 0, 0)
@@ -68,7 +69,16 @@ def as_value(cell: Cell) -> Value | None:
     return cell
 
 
-def understood(values: Mapping[str, Value], columns: Mapping[str, Column], *, country: str) -> Said:
+def storable(values: Mapping[str, Value | Formula]) -> dict[str, Value]:
+    """Those that can be kept; `understood` has a problem with each of the others."""
+    return {
+        key: value
+        for key, value in values.items()
+        if not isinstance(value, Formula) and not (isinstance(value, str) and _UNSTORABLE.search(value))
+    }
+
+
+def understood(values: Mapping[str, Value | Formula], columns: Mapping[str, Column], *, country: str) -> Said:
     """What `values` say, by key of a column; each value that can't be taken is a problem, all of them at once."""
     said = Said()
     for key in values.keys() - columns.keys():
@@ -85,7 +95,11 @@ def understood(values: Mapping[str, Value], columns: Mapping[str, Column], *, co
     return said
 
 
-def _understand(said: Said, column: Column, value: Value, *, country: str) -> None:
+def _understand(said: Said, column: Column, value: Value | Formula, *, country: str) -> None:
+    if isinstance(value, Formula):
+        raise ValueError(
+            _("It is a formula without its result. Open the file in Excel and save it, or paste the values alone.")
+        )
     text = as_text(value)
     if _UNSTORABLE.search(text):
         raise ValueError(_("It contains a character that can’t be stored."))

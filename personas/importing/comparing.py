@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Workspace
 from personas.importing.cells import MAX_CONTACTS, Address, Problem, Said, Value, understood
 from personas.importing.columns import Column
+from personas.importing.formulas import Formula
 from personas.matching import ContactDraft
 from personas.models import Contact, OperationRow, Persona
 from personas.services import PersonaDraft
@@ -57,7 +58,11 @@ class Verdict:
 
 
 def compare(
-    rows: Sequence[Mapping[str, Value]], *, workspace: Workspace, columns: Mapping[str, Column], lock: bool = False
+    rows: Sequence[Mapping[str, Value | Formula]],
+    *,
+    workspace: Workspace,
+    columns: Mapping[str, Column],
+    lock: bool = False,
 ) -> list[Verdict]:
     """A verdict on each, in four queries however many they are; with `lock`, nobody changes these people before the
     transaction ends."""

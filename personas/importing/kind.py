@@ -13,9 +13,10 @@ from accounts.models import Workspace
 from accounts.roles import Action as RoleAction
 from personas.batches import NewPersona, add_personas
 from personas.history import Cause
-from personas.importing.cells import Value, as_value
+from personas.importing.cells import Value, as_value, storable
 from personas.importing.columns import Column, columns_of, matched
 from personas.importing.comparing import Action, Verdict, compare
+from personas.importing.formulas import Formula
 from personas.importing.reading import Table, read_table
 from personas.importing.undoing import put_back
 from personas.models import Operation, OperationFile, OperationRow, Origin, Persona
@@ -179,7 +180,7 @@ def look_at(seen: Seen, number: int, persona_id: int | None, differences: Sequen
 
 
 def _planned(
-    operation: Operation, number: int, values: dict[str, Value], verdict: Verdict, seen: Seen,
+    operation: Operation, number: int, values: dict[str, Value | Formula], verdict: Verdict, seen: Seen,
     columns: Mapping[str, Column],
 ) -> OperationRow:  # fmt: skip
     persona = verdict.persona
@@ -197,7 +198,7 @@ def _planned(
         state=states.get(action, State.PLANNED),
         persona=persona,
         persona_name=(persona.name if persona else verdict.said.fields.get("name", ""))[:255],
-        values=values,
+        values=storable(values),
         differences=verdict.differences if action != Action.REFUSE else [],
         problems=[list(problem) for problem in verdict.problems],
     )

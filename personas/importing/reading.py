@@ -7,12 +7,14 @@ import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import chain, repeat
 from typing import ClassVar
 
 from django.utils.translation import gettext as _
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, XmlError, ZipError
 
 from accounts.language import grouped
+from personas.importing.formulas import FORMULA, Formula, Places, column_number, without_result
 from raven_admin.errors import RavenError
 
 MAX_BYTES = 20 * 1024 * 1024
@@ -28,7 +30,7 @@ _OF_WORKBOOKS = (_ZIP, _OLE)
 """How files begin that Excel writes; the second are those with a password, and old ones."""
 _FILLED_CELL = re.compile(rb"""<(?:\w+:)?c\s[^>]*?\br\s*=\s*["']([A-Z]{1,3})(\d{1,7})["'][^>]*(?<!/)>""")
 
-Cell = str | int | float | bool | date | datetime | None
+Cell = str | int | float | bool | date | datetime | Formula | None
 Row = tuple[int, list[Cell]]
 """Its number as the program shows it, and its cells."""
 
@@ -102,14 +104,36 @@ def _table_of_workbook(content: bytes, preferred_sheets: Collection[str]) -> Tab
         raise FileUnreadable(_("it is protected by a password. Save it without one.")) from None
     except (CalamineError, XmlError, ZipError, ValueError, OSError) as error:
         raise FileUnreadable(_("it is damaged, or no Excel workbook (%(error)s).") % {"error": error}) from None
-    if sheet is None or sheet.start is None:
+    if sheet is None or sheet.start is None or sheet.end is None:
         raise FileUnreadable(_("it is empty."))
-    rows = _numbered(map(_with_none, sheet.iter_rows()), first=1)
+    formulas = without_result(content, sheet.name)
+    last = max([sheet.end[0] + 1, *formulas])
+    rows = _numbered(_cells_of(sheet, formulas, last=last, first_column=sheet.start[1]), first=1)
     try:
-        _number, header = next(rows)
+        number, header = next(rows)
     except StopIteration:
         raise FileUnreadable(_("it is empty.")) from None
-    return Table([_text(cell) for cell in header], rows, sheet.height - 1)
+    if number in formulas:
+        raise FileUnreadable(
+            _("a title in row %(row)d is a formula without its result. Open the file in Excel and save it.")
+            % {"row": number}
+        )
+    return Table([_text(cell) for cell in header], rows, last - number)
+
+
+def _cells_of(sheet: CalamineSheet, formulas: Places, *, last: int, first_column: int) -> Iterator[list[Cell]]:
+    """Its rows from the first on; calamine's end where values do, and begin at the first column that has any."""
+    rows = chain(map(_with_none, sheet.iter_rows()), repeat([]))
+    for number, cells in zip(range(1, last + 1), rows, strict=False):
+        columns = [column - first_column for column in formulas.get(number, ()) if column >= first_column]
+        yield _with_formulas(cells, columns) if columns else cells
+
+
+def _with_formulas(cells: list[Cell], columns: Sequence[int]) -> list[Cell]:
+    filled = cells + [None] * (max(columns) + 1 - len(cells))
+    for column in columns:
+        filled[column] = FORMULA
+    return filled
 
 
 def _chosen_sheet(workbook: CalamineWorkbook, preferred: Collection[str]) -> CalamineSheet | None:
@@ -142,7 +166,7 @@ def _check_extent(content: bytes) -> None:
                             columns.update(letters for letters, _row in found)
                             last_row = max(last_row, *(int(row) for _letters, row in found[-1:]), 0)
                             before = chunk[-_LONGEST_TAG:]
-                _check_size(last_row, max(map(_column_number, columns), default=0))
+                _check_size(last_row, max(map(column_number, columns), default=0))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise FileUnreadable(_("it is damaged, or no Excel workbook (%(error)s).") % {"error": error}) from None
 
@@ -165,13 +189,6 @@ def _check_size(rows: int, columns: int) -> None:
         )
 
 
-def _column_number(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - ord("A") + 1
-    return number
-
-
 def _with_none(cells: Sequence[object]) -> list[Cell]:
     """Calamine gives "" for nothing; a time of day or a duration is text."""
     return [None if cell == "" else cell if isinstance(cell, str | int | float | date) else str(cell) for cell in cells]
@@ -185,7 +202,7 @@ def _table_of_text(content: bytes) -> Table:
         raise FileUnreadable(
             _("it is neither an .xlsx workbook nor text in UTF-8. In Excel: Save as, “CSV UTF-8”.")
         ) from None
-    if "\0" in text[:10_000]:
+    if "\0" in text:
         raise FileUnreadable(_("it is neither an .xlsx workbook nor text in UTF-8."))
     rows = _numbered(_records(text), first=1)
     try:
@@ -210,9 +227,9 @@ def _records(text: str) -> Iterator[list[Cell]]:
 
 def _numbered(rows: Iterator[list[Cell]], *, first: int) -> Iterator[Row]:
     for number, cells in enumerate(rows, start=first):
-        if any(cell is not None and str(cell).strip() for cell in cells):
+        if any(map(_text, cells)):
             yield number, cells
 
 
 def _text(cell: Cell) -> str:
-    return "" if cell is None else str(cell).strip()
+    return "" if cell is None else str(cell).replace("\0", "").strip()

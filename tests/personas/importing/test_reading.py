@@ -6,7 +6,7 @@ import zipfile
 import pytest
 from openpyxl import Workbook
 
-from personas.importing.reading import MAX_COLUMNS, MAX_ROWS, FileTooLarge, read_table
+from personas.importing.reading import MAX_COLUMNS, MAX_ROWS, FileTooLarge, FileUnreadable, read_table
 from tests.personas.importing.conftest import workbook
 
 
@@ -58,3 +58,8 @@ def test_sheet_of_ours_is_preferred_and_else_the_first_with_anything_in_it() -> 
 
     assert read_table(saved.getvalue(), preferred_sheets=["People"]).header == ["Name"]
     assert read_table(saved.getvalue(), preferred_sheets=["Other"]).header == ["Something"]
+
+
+def test_text_file_with_a_character_that_no_database_stores_is_refused_wherever_it_stands() -> None:
+    with pytest.raises(FileUnreadable, match="nor text in UTF-8"):
+        read_table(b"Name\n" + b"Rina\n" * 5_000 + b"Bu\0di\n", preferred_sheets=["People"])
