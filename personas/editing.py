@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause, label_field
 from personas.matching import ContactDraft
 from personas.models import Persona, PersonaChange
-from personas.services import UNSET, PersonaDraft, Unset, change_persona, get_persona
+from personas.services import UNSET, ContactRefused, PersonaDraft, Unset, change_persona, get_persona
 from raven_admin.errors import RavenError
 
 Value = str | ContactDraft | None
@@ -100,11 +101,34 @@ def edit_persona(
             country=workspace.country,
             draft=persona_draft(mine),
             contacts=[*added, *back],
-            changed_contacts=known,
+            changed_contacts=known | _labels_of_present(persona, added, mine, country=workspace.country),
             cause=cause,
         )
         written = list(persona.changes.order_by("-id")[: len(changes)])[::-1]
     return Edit(written, [field for field in theirs if field not in mine])
+
+
+def _labels_of_present(
+    persona: Persona, added: Sequence[ContactDraft], mine: Sheet, *, country: str
+) -> dict[int, ContactDraft | None]:
+    """By id, contacts that are to be added but are there already, and get the label that they have not.
+
+    Raises ContactRefused where one has another label: an addition that changes nothing would lose what was typed.
+    """
+    present = {(contact.type, contact.normalized): contact for contact in persona.contacts.all()}
+    labelled: dict[int, ContactDraft | None] = {}
+    for index, draft in enumerate(added):
+        try:
+            contact = present.get((draft.type, normalise(draft.type, draft.key, country=country)))
+        except ContactKeyInvalid:
+            continue  # refused where it would be added
+        if contact is None or f"contact:{contact.pk}" in mine or draft.label in ("", contact.label):
+            continue
+        if contact.label:
+            problem = _("“%(key)s” is there already, with the label “%(label)s”.")
+            raise ContactRefused(index, problem % {"key": draft.key, "label": contact.label}, type=draft.type)
+        labelled[contact.pk] = ContactDraft(contact.type, contact.key, draft.label)
+    return labelled
 
 
 def _same(one: Value, other: Value) -> bool:

@@ -132,6 +132,16 @@ for (const all of document.querySelectorAll("[data-select-all]")) {
   show();
 }
 
+// What a person's page keeps in this tab (drafts.js) is nobody's after signing out.
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[action$='/logout/']")) return;
+  try {
+    sessionStorage.clear();
+  } catch {
+    // There was none.
+  }
+});
+
 // A form that was sent is not sent twice by a double click.
 document.addEventListener("submit", (event) => {
   const form = event.target;

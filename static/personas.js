@@ -19,6 +19,7 @@ function editInPlace(form) {
   const isChanged = (control) => {
     if (control.type === "checkbox") return control.checked;
     if (control.type === "radio") return control.checked && control.value !== oldOf(control);
+    if (control.validity.badInput) return true; // half a date
     return control.value !== oldOf(control);
   };
   const controlsOf = (field) => [...field.querySelectorAll("input:not([type=hidden]), select, textarea")];
@@ -61,7 +62,10 @@ function editInPlace(form) {
     if (control.type === "checkbox") control.checked = false;
     else if (control.type === "radio") {
       for (const one of form.elements[control.name]) one.checked = one.value === oldOf(one);
-    } else control.value = oldOf(control);
+    } else {
+      if (control.validity.badInput) control.value = ""; // the same value alone would leave the half date there
+      control.value = oldOf(control);
+    }
     show();
   }
 
@@ -102,7 +106,14 @@ function editInPlace(form) {
   }
 
   // ---------------------------------------------------------------- leaving
-  form.addEventListener("submit", () => { isLeaving = true; });
+  form.addEventListener("submit", (event) => {
+    // A browser sends half a date as none, which would clear the old one.
+    const half = [...form.elements].find((control) => control.validity?.badInput);
+    if (half) {
+      event.preventDefault();
+      half.reportValidity();
+    } else isLeaving = true;
+  });
   for (const link of document.querySelectorAll("[data-discard]")) link.addEventListener("click", () => { isLeaving = true; });
   addEventListener("beforeunload", (event) => { if (!isLeaving && show() > 0) event.preventDefault(); });
   addEventListener("pageshow", () => { isLeaving = false; });

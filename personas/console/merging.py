@@ -122,8 +122,11 @@ class MergePages(WorkspaceModelAdmin):
         return TemplateResponse(request, "personas/merge_with.html", context)
 
     def merge_view(self, request: HttpRequest, object_id: str, other_id: str) -> HttpResponse:
-        kept: Persona = self.get_object(request, unquote(object_id))
-        absorbed: Persona = self.get_object(request, unquote(other_id))
+        try:
+            kept: Persona = self.get_object(request, unquote(object_id))
+            absorbed: Persona = self.get_object(request, unquote(other_id))
+        except Http404:  # the Back button after a merge, or a colleague who was faster
+            return self._page_of_who_is_left(request, object_id, other_id)
         if absorbed.workspace_id != kept.workspace_id:
             raise Http404
         if not self.has_change_permission(request, kept):
@@ -134,6 +137,14 @@ class MergePages(WorkspaceModelAdmin):
             return self._merge(request, kept, absorbed)
         sides = _sides(request.GET)
         return self._choose(request, kept, absorbed, sides, is_preview="preview" in request.GET)
+
+    def _page_of_who_is_left(self, request: HttpRequest, *object_ids: str) -> HttpResponse:
+        """Raises Http404 where nobody of the two was merged into somebody who is here."""
+        for object_id in object_ids:
+            if (kept := self._part_of(request, unquote(object_id))) is not None:
+                messages.info(request, gettext("Persona %(id)s was merged into this one.") % {"id": object_id})
+                return redirect("admin:personas_persona_change", kept)
+        raise Http404
 
     def _merge(self, request: HttpRequest, kept: Persona, absorbed: Persona) -> HttpResponse:
         sides = _sides(request.POST)

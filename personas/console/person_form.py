@@ -36,6 +36,8 @@ _GENDERS = ("female", "male", "other")
 _OFF = {"autocomplete": "off", "form": "person"}
 """Of every control: the name stands in the page's head, outside of the form."""
 _WORDS = {**_OFF, "dir": "auto"}
+_TYPES_WITHOUT_TYPING = (AttributeType.DATE, AttributeType.BOOLEAN)
+"""Their controls can't show a text that is no value of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,10 @@ class AttributeField(forms.Field):
         try:
             return parse_value(self.definition.type, text)
         except ValueError as error:
-            raise ValidationError(f"{self.definition.label} {error}") from None
+            problem = f"{self.definition.label} {error}"
+            if self.definition.type in _TYPES_WITHOUT_TYPING:  # its type was another when it was typed
+                problem += " " + gettext("You wrote “%(text)s”.") % {"text": text}
+            raise ValidationError(problem) from None
 
 
 class FactsForm(forms.Form):
@@ -190,6 +195,7 @@ class PersonForm:
         blank = max([*numbers, -1]) + 1
         self.blank = ContactForm(None, prefix=f"new-{blank}", seen=None, contact=None, country=country)
         self.refusals: list[str] = []
+        self._homeless = _homeless_in(data, definitions) if data is not None else {}
 
     @property
     def controls(self) -> dict[str, Control]:
@@ -203,7 +209,12 @@ class PersonForm:
 
     def is_valid(self) -> bool:
         answers = [form.is_valid() for form in self.forms]  # each says what is wrong
-        return all(answers)
+        for key, text in self._homeless.items():
+            refusal = gettext(
+                "The attribute “%(key)s” was removed from this workspace meanwhile. You wrote “%(text)s”."
+            )
+            self.refusals.append(refusal % {"key": key, "text": text})
+        return all(answers) and not self._homeless
 
     def wanted(self) -> dict[str, Value]:
         wanted = self.facts.wanted()
@@ -319,6 +330,18 @@ def _seen_in(data: Any, definitions: Sequence[AttributeDefinition]) -> dict[str,
             parts = (_text(data.get(f"seen-contact-{pk}-{part}")) for part in ("type", "key", "label"))
             seen[f"contact:{pk}"] = ContactDraft(*parts)
     return seen
+
+
+def _homeless_in(data: Any, definitions: Sequence[AttributeDefinition]) -> dict[str, str]:
+    """By key, what was written for attributes that are there no more; what was only shown is given up with them."""
+    defined = {f"attribute-{definition.key}" for definition in definitions}
+    names = [name for name in data if name.startswith("attribute-") and name not in defined]
+    written = {name: _text(data[name]) for name in names}
+    return {
+        name.removeprefix("attribute-"): text
+        for name, text in written.items()
+        if text.strip() and text != _text(data.get(f"seen-{name}"))
+    }
 
 
 def _contacts_in(seen: Mapping[str, Value], data: Any) -> dict[int, ContactDraft | None]:

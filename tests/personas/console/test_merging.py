@@ -173,7 +173,7 @@ def test_merge_of_what_was_edited_meanwhile_is_shown_again(
     assert Persona.objects.count() == 2
 
 
-def test_two_people_merging_the_same_pair_merge_it_once(
+def test_two_people_merging_the_same_pair_merge_it_once_and_the_second_is_led_to_who_is_left(
     support: Client, admin_user: User, rina: Persona, other: Persona
 ) -> None:
     second = _client(admin_user)
@@ -183,7 +183,10 @@ def test_two_people_merging_the_same_pair_merge_it_once(
     first_answer = support.post(_merge_url(rina, other), _posted(rina, other))
     second_answer = second.post(_merge_url(rina, other), _posted(rina, other))
 
-    assert (first_answer.status_code, second_answer.status_code) == (302, 404)
+    again = second.get(_merge_url(rina, other), {"preview": "1"})  # the Back button
+    page = f"/console/personas/persona/{rina.pk}/change/"
+    assert [answer.headers["Location"] for answer in (first_answer, second_answer, again)] == [page, page, page]
+    assert f"Persona {other.pk} was merged into this one." in second.get(page).text
     assert Merge.objects.count() == 1
 
 

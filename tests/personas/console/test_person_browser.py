@@ -124,6 +124,60 @@ def test_leaving_with_unsaved_changes_asks_first(page: Page, live_server: Any) -
     assert asked == ["beforeunload"]
 
 
+def test_half_a_date_is_not_sent_as_none(page: Page, rina: Persona) -> None:
+    page.focus("[name=birthday]")
+    page.keyboard.press("Backspace")
+    expect(page.locator("[data-change-count]")).to_have_text("1 field changed")
+
+    page.keyboard.press("Control+Enter")
+
+    assert page.evaluate("document.activeElement.name") == "birthday"
+    expect(page.locator("#saved")).to_have_count(0)
+    page.keyboard.press("Escape")
+    assert page.input_value("[name=birthday]") == "1990-05-01"
+    expect(page.locator("[data-change-count]")).to_be_hidden()
+
+
+def test_what_was_sent_after_the_session_ended_is_offered_again_after_signing_in(
+    page: Page, live_server: Any, support_user: User, rina: Persona
+) -> None:
+    page.fill("[name=notes]", "One\ntwo\nthree")
+    page.click("[data-add-contact]")
+    page.fill("[name=new-0-key]", "0813 1111 111")
+    page.context.clear_cookies(name="session")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+    expect(page.locator("[name=username]")).to_be_visible()
+
+    signed_in(page.context, live_server.url, support_user)
+    page.goto(live_server.url + address(rina))
+    expect(page.get_by_role("button", name="Put it back into the form")).to_be_focused()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+    assert page.input_value("[name=notes]") == "One\ntwo\nthree"
+    assert page.input_value("[name=new-0-key]") == "0813 1111 111"
+    expect(page.locator("[data-change-count]")).to_have_text("2 fields changed")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+    expect(page.locator("#saved")).to_contain_text("Saved: 2 changes")
+    page.reload()
+    expect(page.locator("[data-draft]")).to_be_hidden()
+
+
+def test_what_was_sent_is_offered_to_nobody_else(page: Page, live_server: Any, admin_user: User, rina: Persona) -> None:
+    page.fill("[name=notes]", "Mine")
+    page.context.clear_cookies(name="session")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+
+    signed_in(page.context, live_server.url, admin_user)
+    page.goto(live_server.url + address(rina))
+
+    expect(page.locator("[data-draft]")).to_be_hidden()
+    assert page.evaluate("sessionStorage.length") == 0
+
+
 def test_page_works_without_javascript(browser: Browser, live_server: Any, support_user: User, rina: Persona) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = signed_in(context, live_server.url, support_user).new_page()

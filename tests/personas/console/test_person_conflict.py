@@ -149,6 +149,54 @@ def test_attribute_that_was_removed_meanwhile_keeps_nobody_from_saving(ayu: Clie
     assert rina.name == "Rina H."
 
 
+def test_value_written_for_an_attribute_that_was_removed_meanwhile_is_shown_before_the_rest_is_saved(
+    ayu: Client, rina: Persona
+) -> None:
+    form = form_on(ayu.get(address(rina)))
+    AttributeDefinition.objects.filter(key="city").delete()
+
+    refused = ayu.post(address(rina), form | {"attribute-city": "Bandung", "name": "Rina H."})
+    saved = ayu.post(address(rina), form_on(refused))
+
+    assert "The attribute “city” was removed from this workspace meanwhile. You wrote “Bandung”." in refused.text
+    assert saved.status_code == 302
+    rina.refresh_from_db()
+    assert rina.name == "Rina H."
+
+
+@pytest.mark.parametrize(("type", "problem"), [("date", "a date, as 2026-11-21."), ("boolean", "true or false.")])
+def test_value_written_before_its_type_was_changed_is_named_where_its_control_cannot_show_it(
+    ayu: Client, rina: Persona, type: str, problem: str
+) -> None:
+    form = form_on(ayu.get(address(rina)))
+    AttributeDefinition.objects.filter(key="city").update(type=type)
+
+    page = ayu.post(address(rina), form | {"attribute-city": "Bandung"})
+
+    assert f"City takes {problem} You wrote “Bandung”." in page.text
+
+
+def test_label_of_a_contact_that_somebody_added_meanwhile_is_kept(ayu: Client, budi: Client, rina: Persona) -> None:
+    form = form_on(ayu.get(address(rina))) | {"new-0-type": "email", "new-0-key": "r@example.org"}
+    budi.post(address(rina), form)
+
+    ayu.post(address(rina), form | {"new-0-label": "Work"})
+
+    assert rina.contacts.get(normalized="r@example.org").label == "Work"
+
+
+def test_second_label_of_a_contact_that_somebody_added_meanwhile_is_refused_with_theirs(
+    ayu: Client, budi: Client, rina: Persona
+) -> None:
+    form = form_on(ayu.get(address(rina))) | {"new-0-type": "email", "new-0-key": "r@example.org"}
+    budi.post(address(rina), form | {"new-0-label": "Home"})
+
+    page = ayu.post(address(rina), form | {"new-0-label": "Work"})
+
+    assert "“r@example.org” is there already, with the label “Home”." in page.text
+    assert rina.contacts.get(normalized="r@example.org").label == "Home"
+
+
 def test_values_with_markup_are_shown_as_text_in_a_conflict(ayu: Client, budi: Client, rina: Persona) -> None:
     form = form_on(ayu.get(address(rina)))
     budi.post(address(rina), form | {"name": "<b>Theirs</b>"})
