@@ -13,7 +13,7 @@ from accounts.models import User, Workspace
 from accounts.roles import Action
 from personas.bulk.choosing import Chosen, deleted_since, locked_people, prepared
 from personas.history import Cause, record_changes
-from personas.models import DeletionReceipt, Operation, OperationRow, Origin, Persona
+from personas.models import AttributeValue, Contact, DeletionReceipt, Operation, OperationRow, Origin, Persona
 from personas.operations import State, begin_operation, start_operation
 from personas.privacy import conversations, erase_all
 from personas.snapshots import restore_all, take_all
@@ -96,8 +96,7 @@ class DeleteKind:
                 row.state, row.problems = RowState.KEPT, [["", _("This person is there already.")]]
                 continue
             row.state, row.before, row.persona = RowState.UNDONE, None, one.persona
-            if one.left_out:
-                row.problems = [["", _("Not everything could come back: an address or a value is another’s by now.")]]
+            row.problems = [["", why] for why in dict.fromkeys(map(_why_left_out, one.left_out))]
 
 
 def erase_copies(*, operation: Operation, at: datetime) -> None:
@@ -139,6 +138,15 @@ def _delete_row(operation: Operation, persona: Persona, messages: int) -> Operat
     if messages > MESSAGES_AT_MOST:
         row.state, row.problems = RowState.REFUSED, _too_many_messages()
     return row
+
+
+def _why_left_out(label: str) -> str:
+    """Of a model, of which rows did not come back."""
+    if label == Contact._meta.label:
+        return _("An address did not come back: somebody else has it by now.")
+    if label == AttributeValue._meta.label:
+        return _("A value did not come back: its attribute was deleted, or takes other values by now.")
+    return _("Something of theirs, as a message, did not come back: what it stood in was deleted since.")
 
 
 def _too_many_messages() -> list[list[str]]:

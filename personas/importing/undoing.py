@@ -62,6 +62,9 @@ def _change_back(
     problems = []
     typed: dict[str, list[str]] = (row.before or {}).get("contacts", {})
     for field, old, new in row.differences:
+        if field.startswith("attribute:") and field not in titles:
+            problems.append((field.removeprefix("attribute:"), _("The attribute was deleted since.")))
+            continue
         now = _current(persona, field, new)
         if isinstance(now, Contact) or (field.startswith("contact:") and new == ""):
             _contact_back(back, now, field.partition(":")[2], old, typed)

@@ -122,7 +122,23 @@ def test_address_taken_meanwhile_stays_with_who_has_it(
 
     assert (Contact.objects.get(normalized="+628120000100").persona, people[0].contacts.count()) == (other, 0)
     [row] = operation.rows.all()
-    assert (row.state, "Not everything" in row.problems[0][1]) == (OperationRow.State.UNDONE, True)
+    assert row.state == OperationRow.State.UNDONE
+    assert row.problems == [["", "An address did not come back: somebody else has it by now."]]
+
+
+def test_value_of_an_attribute_that_was_deleted_meanwhile_is_told_as_what_did_not_come_back(
+    workspace: Workspace, people: list[Persona], admin_user: User
+) -> None:
+    city = AttributeDefinition.objects.create(workspace=workspace, key="town", label="Town")
+    AttributeValue.objects.create(persona=people[0], definition=city, value="Solo")
+    operation = _delete(workspace, admin_user, Chosen(PersonaFilter(), (people[0].pk,)))
+    city.delete()
+
+    operation = undone(operation, admin_user)
+
+    [row] = operation.rows.all()
+    assert (row.state, people[0].contacts.count()) == (OperationRow.State.UNDONE, 1)
+    assert row.problems == [["", "A value did not come back: its attribute was deleted, or takes other values by now."]]
 
 
 def test_person_with_very_many_messages_is_left_out(

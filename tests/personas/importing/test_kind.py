@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User, Workspace
 from delivery.models import Event
 from messaging.models import Message, Recipient, Topic
+from personas.definitions import delete_attribute
 from personas.history import Cause
 from personas.matching import ContactDraft
 from personas.models import (
@@ -322,6 +323,24 @@ def test_undone_import_leaves_and_lists_what_was_changed_since(
         5: [["", messages]],
         6: [["", messages]],
     }
+
+
+def test_undone_import_puts_back_all_but_the_values_of_an_attribute_that_was_deleted_since(
+    workspace: Workspace, support_user: User, upload: Upload, run: Run
+) -> None:
+    rina, budi = add(workspace, "Rina", city="Bandung", points=7), add(workspace, "Budi", city="Solo")
+    file = workbook(["ID", "Name", "City"], [rina.pk, "Rina H.", "Jakarta"], [budi.pk, "Budi H.", "(clear)"])
+    operation = run(upload(file))
+    city = AttributeDefinition.objects.get(key="city")
+    delete_attribute(definition=city, confirmed_key="city", cause=CAUSE)
+
+    operation = undone(operation, support_user)
+
+    assert set(Persona.objects.values_list("name", flat=True)) == {"Rina", "Budi"}
+    assert (
+        list(OperationRow.objects.filter(operation=operation).values_list("problems", flat=True))
+        == [[["city", "The attribute was deleted since."]]] * 2
+    )
 
 
 def test_undoing_an_import_takes_as_many_statements_for_many_as_for_few(
