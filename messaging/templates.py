@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from messaging.models import Template
 from raven_admin.errors import RavenError
@@ -42,6 +43,14 @@ class TemplateParametersWrong(RavenError):
     name: str
     expected: int
     given: int
+
+    def __str__(self) -> str:
+        sentence = ngettext(
+            "The template “{name}” takes {expected} parameter, not {given}.",
+            "The template “{name}” takes {expected} parameters, not {given}.",
+            self.expected,
+        )
+        return sentence.format(**self.fields())
 
 
 @dataclass(eq=False)

@@ -70,7 +70,8 @@ function choose(boxes, isChosen) {
   const spoken = document.querySelector("[data-choice-spoken]");
   for (const box of boxes) box.checked = isChosen(box);
   const count = document.querySelectorAll("input[name=abilities]:checked").length;
-  if (spoken) spoken.textContent = spoken.dataset.choiceSpoken.replace("%", String(count));
+  if (!spoken) return;
+  spoken.textContent = count === 1 ? spoken.dataset.choiceOne : spoken.dataset.choiceSpoken.replace("%", String(count));
 }
 
 for (const button of document.querySelectorAll("[data-choose]")) {

@@ -4,10 +4,11 @@ Nothing has to run for that: the end stands in the token's own row, which the ga
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.db import transaction
+from django.utils import timezone
 
 from raven_admin.errors import RavenError
 from tokens.configuration import FieldChange, text_of
@@ -29,10 +30,11 @@ class RehearsalOfRefused(RavenError):
 
 @dataclass(eq=False)
 class RehearsalUnderWay(RavenError):
-    """A rehearsal is under way; it ends by itself at {paused_until:%H:%M:%S} UTC."""
+    """A rehearsal is under way; it ends by itself at {paused_until:%H:%M:%S %Z}."""
 
     code: ClassVar[str] = "rehearsal_under_way"
     paused_until: datetime
+    """In the zone of whoever reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def begin(*, token: Token, by: Actor, at: datetime) -> datetime:
     token = Token.objects.select_for_update().get(pk=token.pk)
     status = token.status_at(at)
     if status == Status.PAUSED and token.paused_until is not None:
-        raise RehearsalUnderWay(paused_until=token.paused_until.astimezone(UTC))
+        raise RehearsalUnderWay(paused_until=timezone.localtime(token.paused_until))
     if status not in {Status.ACTIVE, Status.EXPIRING}:
         raise RehearsalOfRefused
     until = at + LASTS

@@ -1,6 +1,7 @@
 """Templates: their gaps, and the text that comes of filling them."""
 
 import pytest
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,21 @@ def test_too_few_and_too_many_parameters_are_refused(workspace: Workspace, param
         _fill(workspace, "{{1}}", *parameters)
 
     assert (refused.value.expected, refused.value.given) == (1, len(parameters))
+
+
+@pytest.mark.parametrize(
+    ("language", "expected", "sentence"),
+    [
+        ("en", 0, "The template “hi” takes 0 parameters, not 3."),
+        ("en", 1, "The template “hi” takes 1 parameter, not 3."),
+        ("en", 2, "The template “hi” takes 2 parameters, not 3."),
+        ("id", 1, "Templat “hi” menerima 1 parameter, bukan 3."),
+        ("id", 2, "Templat “hi” menerima 2 parameter, bukan 3."),
+    ],
+)
+def test_refusal_of_parameters_counts_as_the_language_does(language: str, expected: int, sentence: str) -> None:
+    with translation.override(language):
+        assert str(TemplateParametersWrong(name="hi", expected=expected, given=3)) == sentence
 
 
 def test_a_text_that_gets_too_long_is_refused(workspace: Workspace) -> None:

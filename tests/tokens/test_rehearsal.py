@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from tokens import rehearsal
@@ -105,6 +106,18 @@ def test_rehearsal_under_way_is_not_begun_again(token: Token, now: datetime) -> 
 
     with pytest.raises(rehearsal.RehearsalUnderWay):
         rehearsal.begin(token=token, by=COMMAND_LINE, at=now + timedelta(minutes=4))
+
+
+@pytest.mark.parametrize(("zone", "ends"), [("Asia/Jakarta", "16:35:00 WIB"), ("UTC", "09:35:00 UTC")])
+def test_rehearsal_under_way_says_when_it_ends_in_the_viewers_zone(
+    token: Token, now: datetime, zone: str, ends: str
+) -> None:
+    rehearsal.begin(token=token, by=COMMAND_LINE, at=now)
+
+    with timezone.override(zone), pytest.raises(rehearsal.RehearsalUnderWay) as refused:
+        rehearsal.begin(token=token, by=COMMAND_LINE, at=now)
+
+    assert str(refused.value) == f"A rehearsal is under way; it ends by itself at {ends}."
 
 
 def test_status_is_paused_while_it_lasts_in_python_and_in_the_database_alike(token: Token, now: datetime) -> None:
