@@ -9,7 +9,7 @@ from accounts.models import Workspace
 from personas.attributes import parse_value
 from personas.contacts import normalise
 from personas.history import Cause, Change, label_field, record_changes
-from personas.matching import ContactDraft
+from personas.matching import ContactDraft, add_contacts
 from personas.models import AttributeDefinition, AttributeValue, Contact, Persona
 
 
@@ -61,6 +61,6 @@ def add_personas(*, workspace: Workspace, people: Sequence[NewPersona], cause: C
     with transaction.atomic():
         Persona.objects.bulk_create(personas)
         AttributeValue.objects.bulk_create(values)
-        Contact.objects.bulk_create(contacts)
+        add_contacts(contacts)
         record_changes(changes_of, cause=cause, kind="persona.created")
     return personas

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
@@ -175,6 +175,30 @@ def match_or_add_people(
     raise IntegrityError("contacts of the same people keep being added and removed")
 
 
+def owners_of(workspace_id: int, keys: Sequence[Key]) -> dict[Key, Persona]:
+    """Whose each of `keys` is; without those that are nobody's."""
+    types, normalized = {type for type, _key in keys}, {key for _type, key in keys}
+    found = Contact.objects.filter(workspace=workspace_id, type__in=types, normalized__in=normalized)
+    return {(contact.type, contact.normalized): contact.persona for contact in found.select_related("persona")}
+
+
+_NUMBERS = Statement("SELECT nextval('personas_contact_id_seq') FROM generate_series(1, %(count)s)")
+
+
+def add_contacts(contacts: Sequence[Contact]) -> None:
+    """These contacts exist; a persona's first one stays its first. Raises IntegrityError when one is somebody's.
+
+    PostgreSQL gets them in the same order from everybody. Two calls that add the same addresses, each in an order of
+    its own, would otherwise wait for each other until one of them is refused.
+    """
+    if len(contacts) > 1 and connection.vendor == "postgresql":
+        numbers = sorted(number for (number,) in _NUMBERS.rows(count=len(contacts)))
+        for contact, number in zip(contacts, numbers, strict=True):
+            contact.pk = number
+        contacts = sorted(contacts, key=lambda contact: (contact.type, contact.normalized))
+    Contact.objects.bulk_create(contacts)
+
+
 def _check_distinct(
     people: Sequence[RecipientDraft], keys: Sequence[Sequence[Key]], known: Mapping[Key, Known]
 ) -> None:
@@ -222,7 +246,7 @@ def _make_missing(
         for draft, key in zip(person.contacts, of_person, strict=True)
         if key not in known
     }
-    Contact.objects.bulk_create(contacts.values())
+    add_contacts(list(contacts.values()))
     grown: dict[Persona, list[Change]] = {}
     for key, contact in contacts.items():
         grown.setdefault(contact.persona, []).append((f"contact:{key[0]}", "", key[1]))
@@ -244,7 +268,8 @@ def _lock_those_who_grow(keys: Sequence[Sequence[Key]], known: Mapping[Key, Know
     }
     if not growing:
         return {}
-    locked = Persona.objects.select_for_update().filter(pk__in=growing).order_by("pk")
+    # no_key, because others write to these people too, and may be who a second call has locked, which waits for us.
+    locked = Persona.objects.select_for_update(no_key=True).filter(pk__in=growing).order_by("pk")
     versions = dict(locked.values_list("pk", "version"))
     if len(versions) < len(growing):
         raise IntegrityError("a persona was deleted meanwhile")

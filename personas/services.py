@@ -1,6 +1,6 @@
 """What happens to personas, each in one transaction that also writes history and an event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from accounts.models import Workspace
 from personas.attributes import parse_value
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause, Change, label_field, record_changes
-from personas.matching import ContactDraft
+from personas.matching import ContactDraft, Key, add_contacts, owners_of
 from personas.models import AttributeDefinition, AttributeValue, Contact, ContactType, DeletionReceipt, Merge, Persona
 from personas.privacy import erase
 from raven_admin.errors import RavenError
@@ -192,7 +192,7 @@ def delete_persona(
     Raises PersonaNotFound and VersionConflict.
     """
     with transaction.atomic():
-        return erase(_locked(workspace.pk, persona_id, version), cause=cause)
+        return erase(_locked(workspace.pk, persona_id, version, to_delete=True), cause=cause)
 
 
 def taken_contacts(
@@ -200,9 +200,7 @@ def taken_contacts(
 ) -> list[ContactTaken]:
     """The refusals that these contacts, whose keys are valid, would get: all of those that are another persona's."""
     keys = [(draft.type, normalise(draft.type, draft.key, country=workspace.country)) for draft in drafts]
-    types, normalized = {type for type, _key in keys}, {key for _type, key in keys}
-    found = Contact.objects.filter(workspace=workspace, type__in=types, normalized__in=normalized)
-    owners = {(c.type, c.normalized): c.persona for c in found.select_related("persona") if c.persona_id != persona_id}
+    owners = {key: owner for key, owner in owners_of(workspace.pk, keys).items() if owner.pk != persona_id}
     return [
         ContactTaken(index, draft.type, draft.key, owners[key].pk, owners[key].name)
         for index, (draft, key) in enumerate(zip(drafts, keys, strict=True))
@@ -221,7 +219,7 @@ def get_persona(*, workspace_id: int, persona_id: int, lock: bool = False) -> Pe
 
     Raises PersonaNotFound.
     """
-    personas = Persona.objects.select_for_update() if lock else Persona.objects.all()
+    personas = Persona.objects.select_for_update(no_key=True) if lock else Persona.objects.all()
     found = (
         personas.filter(workspace=workspace_id, pk=persona_id)
         .prefetch_related("contacts", "attributes__definition")
@@ -232,8 +230,10 @@ def get_persona(*, workspace_id: int, persona_id: int, lock: bool = False) -> Pe
     return found
 
 
-def _locked(workspace_id: int, persona_id: int, version: int | None) -> Persona:
-    found = Persona.objects.select_for_update().filter(workspace=workspace_id, pk=persona_id).first()
+def _locked(workspace_id: int, persona_id: int, version: int | None, *, to_delete: bool = False) -> Persona:
+    # Messages to somebody who only changes need not wait, and whoever sends one may be waited for.
+    personas = Persona.objects.select_for_update(no_key=not to_delete)
+    found = personas.filter(workspace=workspace_id, pk=persona_id).first()
     if found is None:
         raise persona_missing(workspace_id=workspace_id, persona_id=persona_id)
     if version is not None and found.version != version:
@@ -327,9 +327,9 @@ def _change_contact(contact: Contact, draft: ContactDraft, *, index: int, countr
         with transaction.atomic():
             contact.save(update_fields=["type", "key", "normalized", "label"])
     except IntegrityError:
-        owner = Contact.objects.select_related("persona").get(
-            workspace=contact.workspace_id, type=draft.type, normalized=now
-        )
+        owner = owners_of(contact.workspace_id, [(draft.type, now)]).get((draft.type, now))
+        if owner is None:  # whoever had it has it no more
+            raise
         raise _taken(owner, draft, index=index, contact=contact) from None
     changes = []
     if had_type != draft.type:
@@ -341,11 +341,11 @@ def _change_contact(contact: Contact, draft: ContactDraft, *, index: int, countr
     return changes
 
 
-def _taken(owner: Contact, draft: ContactDraft, *, index: int, contact: Contact) -> ContactTaken | ContactRefused:
-    if owner.persona_id == contact.persona_id:
+def _taken(owner: Persona, draft: ContactDraft, *, index: int, contact: Contact) -> ContactTaken | ContactRefused:
+    if owner.pk == contact.persona_id:
         problem = _("“%(key)s” is here twice.") % {"key": draft.key}
         return ContactRefused(index, problem, type=draft.type, contact_id=contact.pk)
-    return ContactTaken(index, draft.type, draft.key, owner.persona_id, owner.persona.name, contact.pk)
+    return ContactTaken(index, draft.type, draft.key, owner.pk, owner.name, contact.pk)
 
 
 def _normalised(draft: ContactDraft, *, index: int, country: str, contact_id: int | None = None) -> str:
@@ -362,24 +362,39 @@ def _normalised(draft: ContactDraft, *, index: int, country: str, contact_id: in
 
 def _add_contacts(persona: Persona, drafts: Sequence[ContactDraft], *, country: str) -> list[Change]:
     """Adds the contacts that the persona does not have yet; one that it has is no error."""
-    changes: list[Change] = []
+    if not drafts:
+        return []
     if len(drafts) > MAX_CONTACTS:
         raise ContactRefused(MAX_CONTACTS, _("at most %(limit)d contacts at a time.") % {"limit": MAX_CONTACTS})
-    for index, draft in enumerate(drafts):
-        normalized = _normalised(draft, index=index, country=country)
-        key = {"workspace_id": persona.workspace_id, "type": draft.type, "normalized": normalized}
-        owner = Contact.objects.filter(**key).select_related("persona").first()
-        if owner is None:
-            try:
-                with transaction.atomic():
-                    Contact.objects.create(**key, persona=persona, label=draft.label, key=draft.key)
-            except IntegrityError:  # another call took it a moment ago
-                owner = Contact.objects.select_related("persona").get(**key)
-            else:
-                changes.append((f"contact:{draft.type}", "", normalized))
-        if owner is not None and owner.persona_id != persona.pk:
-            raise ContactTaken(index, draft.type, draft.key, owner.persona_id, owner.persona.name)
-    if changes and Contact.objects.filter(persona=persona).count() > MAX_CONTACTS:
+    keys = [(draft.type, _normalised(draft, index=index, country=country)) for index, draft in enumerate(drafts)]
+    wanted: dict[Key, ContactDraft] = {}
+    for key, draft in zip(keys, drafts, strict=True):
+        wanted.setdefault(key, draft)
+    present = _present(persona, drafts, keys)
+    new = [
+        Contact(
+            workspace_id=persona.workspace_id, persona=persona, type=type, normalized=normalized,
+            label=draft.label, key=draft.key,
+        )
+        for (type, normalized), draft in wanted.items() if (type, normalized) not in present
+    ]  # fmt: skip
+    try:
+        with transaction.atomic():
+            add_contacts(new)
+    except IntegrityError:
+        _present(persona, drafts, keys)  # another call took one a moment ago
+        raise
+    if new and Contact.objects.filter(persona=persona).count() > MAX_CONTACTS:
         problem = _("a persona has at most %(limit)d contacts.") % {"limit": MAX_CONTACTS}
         raise ContactRefused(len(drafts) - 1, problem)
-    return changes
+    return [(f"contact:{contact.type}", "", contact.normalized) for contact in new]
+
+
+def _present(persona: Persona, drafts: Sequence[ContactDraft], keys: Sequence[Key]) -> Collection[Key]:
+    """Those of `keys` that the persona has. Raises ContactTaken for the first that is another's."""
+    owners = owners_of(persona.workspace_id, keys)
+    for index, (draft, key) in enumerate(zip(drafts, keys, strict=True)):
+        owner = owners.get(key, persona)
+        if owner.pk != persona.pk:
+            raise ContactTaken(index, draft.type, draft.key, owner.pk, owner.name)
+    return owners.keys()

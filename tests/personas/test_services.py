@@ -416,3 +416,23 @@ def test_a_contact_that_many_want_at_once_is_ones(workspace: Workspace) -> None:
 
     assert sorted(said) == ["", *["contact_taken"] * 5]
     assert (Contact.objects.get().persona.name, Persona.objects.count()) == (f"Name {said.index('')}", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_contacts_that_many_want_at_once_in_orders_of_their_own_are_ones(workspace: Workspace) -> None:
+    wanted = [ContactDraft("email", f"peter{number}@example.org") for number in range(30)]
+
+    said = _at_once(6, lambda number: _add(workspace, f"Name {number}", *wanted[5 * number :], *wanted[: 5 * number]))
+
+    assert sorted(said) == ["", *["contact_taken"] * 5]
+    winner = said.index("")
+    assert (Persona.objects.get().name, Contact.objects.count()) == (f"Name {winner}", 30)
+    assert Contact.objects.order_by("pk")[0].key == wanted[5 * winner].key
+
+
+def test_contacts_stand_in_the_order_in_which_they_were_given(workspace: Workspace) -> None:
+    keys = ["zoe@example.org", "peter@example.org", "anna@example.org"]
+
+    persona = _add(workspace, "Peter", PHONE, *[ContactDraft("email", key) for key in keys])
+
+    assert [contact.key for contact in persona.contacts.all()] == [PHONE.key, *keys]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -162,3 +163,49 @@ def test_a_persona_that_two_calls_give_a_contact_at_once_has_each_version_once(c
     versions = sorted(event.data["version"] for event in Event.objects.filter(kind="persona.updated"))
     assert versions == list(range(2, 10))
     assert Persona.objects.get().version == 9
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's writers stand in line")
+@pytest.mark.django_db(transaction=True)
+def test_messages_to_the_same_people_at_once_that_each_give_another_one_a_contact_are_all_sent(
+    call: Api, body: dict[str, Any]
+) -> None:
+    people = [{"name": "", "contact": [{"type": "whatsapp", "key": f"+62812345678{n:02}"}]} for n in range(40)]
+    news = body | {"topic": {"type": "mass", "name": "News"}}
+    call("message:send", news | {"recipient": people})
+    start = Barrier(4)
+
+    def send(number: int) -> int:
+        fresh = {"type": "email", "key": f"number{number}@example.org"}
+        grown = people[number] | {"contact": [*people[number]["contact"], fresh]}
+        start.wait(30)
+        answer = call("message:send", news | {"recipient": [*people[:number], grown, *people[number + 1 :]]})
+        connections.close_all()
+        status: int = answer.status_code
+        return status
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(send, range(4)))
+
+    assert statuses == [200] * 4
+    assert Message.objects.count() == 5
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's writers stand in line")
+@pytest.mark.django_db(transaction=True)
+def test_a_call_does_not_wait_for_another_that_notes_the_same_ability(call: Api, body: dict[str, Any]) -> None:
+    """What the other waits for may be what this one has: Chative's and Bevatel's changes of one contact."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '1ms'")
+    other = connection.copy()
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute("SELECT id FROM tokens_tokenability FOR UPDATE")
+
+    answer = call("message:send", body)
+
+    other.rollback()
+    other.close()
+    connection.close()
+    assert answer.status_code == 200
+    assert set(TokenAbility.objects.filter(key="topic_add").values_list("used_within_at")) == {(None,)}
