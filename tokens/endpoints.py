@@ -67,10 +67,16 @@ STATUS_OF: dict[type[RavenError], int] = {
 
 
 _USE_WITHIN_NOTED_EVERY = timedelta(hours=1)
-_NOTE_USE_WITHIN = Statement("""
-    UPDATE tokens_tokenability SET used_within_at = %(now)s
-     WHERE token_id = %(token_id)s AND key = %(key)s AND (used_within_at IS NULL OR used_within_at < %(stale)s)
-""")
+_NOTE_USE_WITHIN_TEXT = """
+    UPDATE tokens_tokenability SET used_within_at = %(now)s WHERE id IN (
+        SELECT id FROM tokens_tokenability
+         WHERE token_id = %(token_id)s AND key = %(key)s AND (used_within_at IS NULL OR used_within_at < %(stale)s) {}
+    )
+"""
+# Whoever notes it at the same moment notes the same. To wait for them, holding what they wait for, could last for ever.
+_NOTE_USE_WITHIN = Statement(
+    sqlite=_NOTE_USE_WITHIN_TEXT.format(""), postgresql=_NOTE_USE_WITHIN_TEXT.format("FOR UPDATE SKIP LOCKED")
+)
 
 
 @dataclass(frozen=True, slots=True)

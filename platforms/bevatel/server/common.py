@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from accounts.models import Workspace
 from messaging.models import Message, Recipient, Topic
+from messaging.refusals import TopicNotFound
 from personas.attributes import json_value
 from personas.contacts import ContactKeyInvalid, normalise
 from personas.models import Contact, ContactType, Persona
@@ -191,11 +192,26 @@ def message_data(message: Message, workspace: Workspace) -> wire.MessageData:
 
 
 def conversations_data(topics: Sequence[Topic], workspace: Workspace) -> list[wire.ConversationData]:
-    """The conversations with their last messages: as many queries for many as for one."""
+    """The conversations with their last messages: as many queries for many as for one.
+
+    Without those whose contact was deleted since they were read, which are gone with it.
+    """
     people = {p.pk: p for p in shown(Persona.objects.filter(pk__in=[topic.persona_id for topic in topics]))}
     newest = Message.objects.filter(topic__in=topics).order_by().values("topic").annotate(last=Max("pk"))
     last = {m.topic_id: m for m in shown_messages(Message.objects.filter(pk__in=newest.values("last")))}
-    return [_conversation_data(topic, people[topic.persona_id or 0], last.get(topic.pk), workspace) for topic in topics]
+    return [
+        _conversation_data(topic, people[topic.persona_id], last.get(topic.pk), workspace)
+        for topic in topics
+        if topic.persona_id in people
+    ]
+
+
+def conversation_data(topic: Topic, workspace: Workspace) -> wire.ConversationData:
+    """Raises TopicNotFound when it was deleted since it was read."""
+    shown = conversations_data([topic], workspace)
+    if not shown:
+        raise TopicNotFound(topic_id=topic.pk)
+    return shown[0]
 
 
 def seconds(moment: datetime) -> int:

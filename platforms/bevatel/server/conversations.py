@@ -16,6 +16,7 @@ from platforms.bevatel.server.common import (
     INBOX_NAME,
     check_inbox,
     contact_data,
+    conversation_data,
     conversations_data,
     counted,
     in_account,
@@ -58,7 +59,7 @@ def conversation_create(call: Call, workspace: Workspace, body: wire.Conversatio
         _send(call, workspace, topic, body.message.content)
     if body.status is not None:
         topic = set_topic_status(workspace_id=workspace.pk, topic_id=topic.pk, status=body.status, cause=cause)
-    return Answer(conversations_data([topic], workspace)[0])
+    return Answer(conversation_data(topic, workspace))
 
 
 def conversation_list(call: Call, workspace: Workspace, query: wire.ConversationQuery) -> Answer:
@@ -81,7 +82,7 @@ def conversation_list(call: Call, workspace: Workspace, query: wire.Conversation
 
 def conversation_show(call: Call, workspace: Workspace, conversation_id: int) -> Answer:
     topic = get_conversation(workspace=workspace, conversation_id=conversation_id)
-    return Answer(conversations_data([topic], workspace)[0])
+    return Answer(conversation_data(topic, workspace))
 
 
 def toggle_status(call: Call, workspace: Workspace, conversation_id: int, body: wire.ToggleStatus) -> Answer:

@@ -14,7 +14,7 @@ from personas.contacts import ContactKeyInvalid, normalise
 from personas.history import Cause
 from personas.matching import ContactDraft, RecipientDraft
 from personas.models import Contact, ContactType, Persona
-from personas.services import update_persona
+from personas.services import get_persona, update_persona
 from platforms.bevatel.server.common import TYPES_OF_FIELD
 from platforms.bevatel.server.dialect import FieldRefused, SourceTaken
 from platforms.calls import cause_of
@@ -60,9 +60,9 @@ def get_conversation(*, workspace: Workspace, conversation_id: int) -> Topic:
 
 
 def start_conversation(*, workspace: Workspace, persona: Persona, cause: Cause) -> Topic:
-    """A new conversation with the persona, numbered among theirs."""
+    """A new conversation with the persona, numbered among theirs. Raises PersonaNotFound."""
     # One at a time for each persona, so that two get two names.
-    Persona.objects.select_for_update().get(pk=persona.pk)
+    get_persona(workspace_id=workspace.pk, persona_id=persona.pk, lock=True)
     named = Topic.objects.filter(persona=persona, type=TopicType.PERSONA).count()
     for number in itertools.count(named + 1):
         try:
@@ -110,4 +110,4 @@ def contact_to_reach(*, workspace: Workspace, persona: Persona, cause: Cause) ->
     session = session_of(workspace=workspace, persona=persona, cause=cause)
     draft = ContactDraft(ContactType.WEB_CHAT, session.source_id, "API")
     update_persona(workspace=workspace, persona_id=persona.pk, contacts=[draft], cause=cause)
-    return Contact.objects.get(persona=persona)
+    return Contact.objects.get(persona=persona, type=draft.type, normalized=draft.key)

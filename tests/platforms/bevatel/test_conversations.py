@@ -3,11 +3,18 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import User, Workspace
 from delivery.models import Event
 from messaging.models import Message, Topic
-from personas.models import Contact, Persona
+from messaging.refusals import TopicNotFound
+from personas.history import Cause
+from personas.matching import ContactDraft
+from personas.models import Contact, Origin, Persona
+from personas.services import PersonaDraft, add_persona, get_persona, update_persona
+from platforms.bevatel.server.common import conversation_data, conversations_data
+from platforms.bevatel.server.sessions import contact_to_reach, session_of
 from platforms.models import ContactSession
 from tests.platforms.bevatel.conftest import Api
 from tokens.models import RequestLogEntry, Token, TokenAbility
@@ -416,3 +423,44 @@ def test_a_personas_sessions_go_with_it(api: Api, contact: dict[str, Any]) -> No
 
     assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
     assert not Contact.objects.exists()
+
+
+def test_a_contact_that_is_deleted_meanwhile_gets_no_conversation(
+    api: Api, monkeypatch: pytest.MonkeyPatch, contact: dict[str, Any]
+) -> None:
+    def delete_first(**given: Any) -> ContactSession:
+        session = session_of(**given)
+        Persona.objects.all().delete()
+        return session
+
+    monkeypatch.setattr("platforms.bevatel.server.conversations.session_of", delete_first)
+
+    answer = api("POST", "conversations", {"contact_id": contact["contact"]["id"]})
+
+    assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
+
+
+def test_a_conversation_whose_contact_is_deleted_while_it_is_listed_is_left_out(
+    api: Api, workspace: Workspace, contact: dict[str, Any]
+) -> None:
+    api("POST", "conversations", {"contact_id": contact["contact"]["id"]})
+    read = list(Topic.objects.all())
+    Persona.objects.all().delete()
+
+    assert conversations_data(read, workspace) == []
+    with pytest.raises(TopicNotFound):
+        conversation_data(read[0], workspace)
+
+
+def test_an_address_that_somebody_gets_meanwhile_leaves_the_message_at_the_session(
+    workspace: Workspace,
+) -> None:
+    cause = Cause(origin=Origin.TOKEN, actor_label="token Shop", at=timezone.now())
+    seen = add_persona(workspace=workspace, draft=PersonaDraft("Maya"), cause=cause)
+    seen = get_persona(workspace_id=workspace.pk, persona_id=seen.pk)
+    email = ContactDraft("email", "maya@example.org")
+    update_persona(workspace=workspace, persona_id=seen.pk, contacts=[email], cause=cause)
+
+    reached = contact_to_reach(workspace=workspace, persona=seen, cause=cause)
+
+    assert reached.type == "web_chat"
