@@ -105,6 +105,9 @@ class ConvertKind:
             old = now.get(row.persona_id, "")
             new = _converted(old, operation.plan["old_type"], to) if old else ""
             row.differences = [[_field(definition), old, new]]
+            row.problems = []
+            # What it is by now: somebody may have written another value since the preview.
+            row.action = RowAction.SAME if old == new else RowAction.CHANGE if new else RowAction.DELETE
             if old != new:
                 written[row.persona_id] = (old, new)
         write_values(definition, written, cause=cause)

@@ -331,7 +331,7 @@ def _undo(operation: Operation, kind: OperationKind) -> Iterator[None]:
 
 
 _STEPS = {State.PREPARING: _prepare, State.RUNNING: _run, State.UNDOING: _undo}
-_STORED = ["state", "persona", "persona_name", "values", "differences", "problems", "before"]
+_STORED = ["state", "action", "persona", "persona_name", "values", "differences", "problems", "before"]
 
 
 def _store(operation: Operation, rows: Sequence[OperationRow], *, ends: set[RowState]) -> None:

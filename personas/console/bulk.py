@@ -233,6 +233,7 @@ def _about_conversion(operation: Operation, context: dict[str, Any]) -> dict[str
     """How many values there are and what becomes of them, with examples; rows of the type itself are no values."""
     cleared = count_of(operation, actions=[OperationRow.Action.DELETE])
     rows = operation.rows.filter(action=OperationRow.Action.CHANGE, persona__isnull=False).order_by("number")
+    fits = operation.plan["fits"] + count_of(operation, actions=[OperationRow.Action.SAME])
     types = {operation.plan["old_type"], operation.plan["new_type"]} - {AttributeType.TEXT}
     changed = count_of(operation, actions=[OperationRow.Action.CHANGE]) - len(types)
     tabs = [
@@ -243,11 +244,11 @@ def _about_conversion(operation: Operation, context: dict[str, Any]) -> dict[str
     ]
     return {
         "tabs": tabs,
-        "fits": grouped(operation.plan["fits"]),
+        "fits": grouped(fits),
         "changed": grouped(max(0, changed)),
         "cleared": cleared,
         "cleared_shown": grouped(cleared),
-        "all_values": grouped(operation.plan["fits"] + max(0, changed) + cleared),
+        "all_values": grouped(fits + max(0, changed) + cleared),
         "examples": [row.differences[0][1:] for row in rows[:EXAMPLES_SHOWN]],
         "new_type": AttributeType(operation.plan["new_type"]).label,
     }

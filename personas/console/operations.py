@@ -54,24 +54,34 @@ class Tab:
     """Rows of one kind: by their actions and states."""
 
     slug: str
-    before: str | Promise
-    """Its label as long as nothing was carried out."""
-    after: str | Promise
+    label: str | Promise
     actions: tuple[OperationRow.Action, ...]
     states: tuple[OperationRow.State, ...]
 
 
-_CARRIED = (RowState.PLANNED, RowState.DONE)
+_LEFT_OUT = (
+    Tab("refused", gettext_lazy("Refused"), tuple(Action), (RowState.REFUSED,)),
+    Tab("same", gettext_lazy("Unchanged"), (Action.SAME,), (RowState.DONE,)),
+)
+PREVIEW_TABS = (
+    Tab("create", gettext_lazy("To add"), (Action.CREATE,), (RowState.PLANNED,)),
+    Tab("change", gettext_lazy("To change"), (Action.CHANGE,), (RowState.PLANNED,)),
+    Tab("link", gettext_lazy("To link"), (Action.LINK,), (RowState.PLANNED,)),
+    Tab("merge", gettext_lazy("To merge"), (Action.MERGE,), (RowState.PLANNED,)),
+    Tab("delete", gettext_lazy("To delete"), (Action.DELETE,), (RowState.PLANNED,)),
+    *_LEFT_OUT,
+)
+"""As long as nothing was carried out."""
 TABS = (
-    Tab("create", gettext_lazy("To add"), gettext_lazy("Added"), (Action.CREATE,), _CARRIED),
-    Tab("change", gettext_lazy("To change"), gettext_lazy("Changed"), (Action.CHANGE,), _CARRIED),
-    Tab("link", gettext_lazy("To link"), gettext_lazy("Linked"), (Action.LINK,), _CARRIED),
-    Tab("merge", gettext_lazy("To merge"), gettext_lazy("Merged"), (Action.MERGE,), _CARRIED),
-    Tab("delete", gettext_lazy("To delete"), gettext_lazy("Deleted"), (Action.DELETE,), _CARRIED),
-    Tab("undone", gettext_lazy("Undone"), gettext_lazy("Undone"), WORK, (RowState.UNDONE,)),
-    Tab("kept", gettext_lazy("Left as it is"), gettext_lazy("Left as it is"), WORK, (RowState.KEPT,)),
-    Tab("refused", gettext_lazy("Refused"), gettext_lazy("Refused"), tuple(Action), (RowState.REFUSED,)),
-    Tab("same", gettext_lazy("Unchanged"), gettext_lazy("Unchanged"), (Action.SAME,), (RowState.DONE,)),
+    Tab("create", gettext_lazy("Added"), (Action.CREATE,), (RowState.DONE,)),
+    Tab("change", gettext_lazy("Changed"), (Action.CHANGE,), (RowState.DONE,)),
+    Tab("link", gettext_lazy("Linked"), (Action.LINK,), (RowState.DONE,)),
+    Tab("merge", gettext_lazy("Merged"), (Action.MERGE,), (RowState.DONE,)),
+    Tab("delete", gettext_lazy("Deleted"), (Action.DELETE,), (RowState.DONE,)),
+    Tab("undone", gettext_lazy("Undone"), WORK, (RowState.UNDONE,)),
+    Tab("kept", gettext_lazy("Left as it is"), WORK, (RowState.KEPT,)),
+    Tab("waiting", gettext_lazy("Not done"), WORK, (RowState.PLANNED,)),
+    *_LEFT_OUT,
 )
 
 
@@ -145,9 +155,8 @@ class OperationPages(WorkspaceModelAdmin):
     def operation_context(self, request: HttpRequest, operation: Operation) -> dict[str, Any]:
         """What the page shows; a kind of operation may add to it."""
         tabs = tabs_of(operation, request.GET.get("rows", ""))
-        current = next(
-            (tab for tab in TABS if any(tab.slug == shown.slug and shown.is_current for shown in tabs)), None
-        )
+        chosen = {shown.slug for shown in tabs if shown.is_current}
+        current = next((tab for tab in _tabs_for(operation) if tab.slug in chosen), None)
         now = timezone.now()
         kind = kind_of(operation)
         work_count = count_of(operation, actions=WORK, states=[RowState.PLANNED])
@@ -229,16 +238,16 @@ class OperationPages(WorkspaceModelAdmin):
 
 def tabs_of(operation: Operation, chosen: str) -> list[ShownTab]:
     """The tabs that have rows; `chosen` is the current one, or else the first; of another type, what it would clear."""
-    counts = {tab.slug: count_of(operation, actions=tab.actions, states=tab.states) for tab in TABS}
-    shown = [tab for tab in TABS if counts[tab.slug]]
+    counts = {tab.slug: count_of(operation, actions=tab.actions, states=tab.states) for tab in _tabs_for(operation)}
+    shown = [tab for tab in _tabs_for(operation) if counts[tab.slug]]
     if not chosen and operation.kind == Operation.Kind.CONVERT:
         chosen = "delete"
     current = chosen if counts.get(chosen) else shown[0].slug if shown else ""
-    is_before = operation.carried_out_at is None
-    return [
-        ShownTab(tab.slug, str(tab.before if is_before else tab.after), counts[tab.slug], tab.slug == current)
-        for tab in shown
-    ]
+    return [ShownTab(tab.slug, str(tab.label), counts[tab.slug], tab.slug == current) for tab in shown]
+
+
+def _tabs_for(operation: Operation) -> tuple[Tab, ...]:
+    return PREVIEW_TABS if operation.carried_out_at is None else TABS
 
 
 def progress_in_words(operation: Operation) -> str:

@@ -164,8 +164,13 @@ def test_values_written_between_preview_and_end_are_converted_too(size: Attribut
         )
     _fill(size, "9.0", "tiny")
 
-    carried_out(operation, admin_user)
+    operation = carried_out(operation, admin_user)
 
+    assert [(row.action, row.differences[0][1:], row.problems) for row in operation.rows.order_by("number")] == [
+        ("change", ["2.0", "2"], []),
+        ("same", ["7", "7"], []),
+        ("change", ["text", "number"], []),
+    ]
     assert (_type(size), _values(size)) == ("number", ["2", "7", "9"])
     assert PersonaChange.objects.filter(new="", old="tiny").exists()
 

@@ -77,6 +77,22 @@ def test_attribute_is_set_for_all_that_match_after_a_preview(
     assert [(v.persona, v.value) for v in AttributeValue.objects.all()] == [(people[0], "Jakarta")]
 
 
+def test_stopped_one_says_of_nobody_it_did_not_get_to_that_they_were_changed(
+    sign_in: SignIn, support_user: User, people: list[Persona]
+) -> None:
+    client = sign_in(support_user)
+    operation = begun(client, BULK, what="set", attribute="city", value="Jakarta")
+    before = client.get(on("change", operation)).context["tabs"]
+    client.post(on("start", operation))
+    client.post(on("cancel", operation))
+
+    stopped = client.get(on("change", operation))
+
+    assert [(tab.slug, tab.label, tab.count) for tab in before] == [("change", "To change", 3)]
+    assert [(tab.slug, tab.label, tab.count) for tab in stopped.context["tabs"]] == [("waiting", "Not done", 3)]
+    assert people[0].name in stopped.text
+
+
 def test_ticked_people_alone_are_changed(sign_in: SignIn, support_user: User, people: list[Persona]) -> None:
     address = f"{BULK}?chosen=yes&id={people[1].pk}&id={people[2].pk}"
 
