@@ -190,7 +190,7 @@ class ConversationQuery(msgspec.Struct, forbid_unknown_fields=True):
         Literal["me", "unassigned", "all", "assigned"], Meta(description="No conversation is assigned to anybody.")
     ] = "all"
     status: Literal["all", "open", "resolved", "pending", "snoozed"] = "open"
-    q: Annotated[str, Meta(max_length=255, description="A part of a message.")] = ""
+    q: Annotated[str, Meta(max_length=255, description="A part of one of the newest 50,000 messages.")] = ""
     inbox_id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
     team_id: Annotated[int, Meta(ge=1, le=2**63 - 1, description="No conversation has one.")] | None = None
     labels: Annotated[str, Meta(max_length=255, description="No conversation has any.")] = ""

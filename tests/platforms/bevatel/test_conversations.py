@@ -183,6 +183,20 @@ def test_conversation_list(
     assert counts["all_count"] == counts["unassigned_count"]
 
 
+@pytest.mark.parametrize(("searched", "found"), [(2, 1), (1, 0), (3, 1)])
+def test_search_looks_through_the_newest_messages_only(
+    api: Api, contact: dict[str, Any], sender: User, monkeypatch: pytest.MonkeyPatch, searched: int, found: int
+) -> None:
+    source_id = contact["contact_inbox"]["source_id"]
+    for content in ("An elephant", "Hello"):
+        api("POST", "conversations", {"source_id": source_id, "message": {"content": content}})
+    monkeypatch.setattr("platforms.bevatel.server.conversations.SEARCHED", searched)
+
+    answer = api("GET", "conversations?status=all&q=elephant")
+
+    assert (answer.status_code, len(_ids(answer))) == (200, found)
+
+
 def test_conversations_come_newest_first_25_a_page(api: Api, contact: dict[str, Any]) -> None:
     source_id = contact["contact_inbox"]["source_id"]
     made = [api("POST", "conversations", {"source_id": source_id}).json()["id"] for _number in range(27)]
