@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import Workspace
 from personas.attributes import parse_value
 from personas.models import (
+    KEY_OF_WORKSPACE,
     AsNumber,
     AttributeDefinition,
     AttributeType,
@@ -32,7 +33,6 @@ from personas.models import (
     SearchDocument,
 )
 from personas.search import search_personas
-from personas.search_index import KEY_OF_WORKSPACE
 from raven_admin.errors import RavenError
 
 MAX_CONDITIONS = 20

@@ -21,8 +21,7 @@ from django.db.models.lookups import GreaterThan
 from accounts.models import Workspace
 from personas.contacts import ContactKeyInvalid, calling_code, normalise
 from personas.folding import fold
-from personas.models import Contact, ContactType
-from personas.search_index import KEY_OF_WORKSPACE
+from personas.models import KEY_OF_WORKSPACE, Contact, ContactType
 
 MAX_TEXT = 200
 MAX_TERMS = 12

@@ -14,11 +14,7 @@ from django.core import checks
 from django.db import DatabaseError, connection, transaction
 
 from personas.folding import OWN_LETTERS, folded_letters
-from personas.models import Persona, SearchDocument
-
-KEY_OF_WORKSPACE = 1 << 40
-"""A document's key is this times the workspace, plus the persona: a workspace's people are one range of keys, newest
-last, and an index of documents needs no other scope. There is room for a million million personas."""
+from personas.models import KEY_OF_WORKSPACE, Persona, SearchDocument
 
 _FILLED_AT_ONCE = 5_000
 _TRIGGERS = "personas_search_"
@@ -89,10 +85,10 @@ def _install_trigrams() -> None:
 
 
 def _fill() -> None:
-    """Personas without a document get one, in batches."""
+    """Personas without a document get one, in batches, and those whose document lacks what was added to it."""
     if not Persona.objects.exists():
         return
-    documents = "SELECT 1 FROM personas_searchdocument d WHERE d.key = %s"
+    documents = "SELECT 1 FROM personas_searchdocument d WHERE d.key = %s AND d.filled IS NOT NULL"
     missing = f"NOT EXISTS ({documents % f'p.workspace_id * {KEY_OF_WORKSPACE} + p.id'})"
     after = 0
     while True:
@@ -129,10 +125,10 @@ def _sqlite_letter(place: str) -> str:
 
 def _sqlite_refresh(ids: str) -> str:
     return f"""
-        INSERT INTO personas_searchdocument (key, text, problem)
-        SELECT key, text, problem FROM personas_document WHERE persona_id IN ({ids})
-        ON CONFLICT (key) DO UPDATE SET text = excluded.text, problem = excluded.problem
-         WHERE text <> excluded.text OR problem <> excluded.problem
+        INSERT INTO personas_searchdocument (key, text, problem, filled)
+        SELECT key, text, problem, filled FROM personas_document WHERE persona_id IN ({ids})
+        ON CONFLICT (key) DO UPDATE SET text = excluded.text, problem = excluded.problem, filled = excluded.filled
+         WHERE text <> excluded.text OR problem <> excluded.problem OR filled IS NOT excluded.filled
     """  # noqa: S608
 
 
@@ -168,7 +164,10 @@ _SQLITE = [
            AS text,
            CASE WHEN NOT EXISTS (SELECT 1 FROM personas_contact c WHERE c.persona_id = p.id) THEN 1
                 WHEN EXISTS (SELECT 1 FROM personas_contact c WHERE c.persona_id = p.id AND c.is_doubtful) THEN 2
-                ELSE 0 END AS problem
+                ELSE 0 END AS problem,
+           ',' || coalesce((SELECT group_concat(definition_id, ',')
+                              FROM (SELECT v.definition_id FROM personas_attributevalue v
+                                     WHERE v.persona_id = p.id ORDER BY v.definition_id)) || ',', '') AS filled
       FROM personas_persona p
     """,  # noqa: S608
     _sqlite_trigger(
@@ -198,7 +197,7 @@ _SQLITE = [
         _sqlite_trigger(f"{table}_{event}", f"{when} ON personas_{table}", _sqlite_refresh(ids))
         for table, columns in (
             ("contact", "persona_id, normalized, is_doubtful"),
-            ("attributevalue", "persona_id, value"),
+            ("attributevalue", "persona_id, definition_id, value"),
         )
         for event, when, ids in (
             ("insert", "INSERT", "new.persona_id"),
@@ -244,26 +243,29 @@ _POSTGRESQL = [
     """,
     rf"""
     CREATE OR REPLACE FUNCTION personas_search_refresh(ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO personas_searchdocument AS document (key, text, problem)
+        INSERT INTO personas_searchdocument AS document (key, text, problem, filled)
         SELECT p.workspace_id * {KEY_OF_WORKSPACE} + p.id,
                E'\n\n' || folded.name || E'\n' || coalesce(reached.keys || E'\n', '')
                || coalesce(known.values || E'\n', '')
                || coalesce((SELECT string_agg(substr(folded.name, i, 2), E'\n' ORDER BY i)
                               FROM generate_series(1, length(folded.name) - 1) i
                              WHERE position(' ' IN substr(folded.name, i, 2)) = 0) || E'\n', ''),
-               CASE WHEN reached.keys IS NULL THEN 1 WHEN reached.is_doubtful THEN 2 ELSE 0 END
+               CASE WHEN reached.keys IS NULL THEN 1 WHEN reached.is_doubtful THEN 2 ELSE 0 END,
+               ',' || coalesce(known.attributes || ',', '')
           FROM personas_persona p
          CROSS JOIN LATERAL (SELECT personas_fold(p.name) AS name) folded
          CROSS JOIN LATERAL (SELECT string_agg(personas_fold(c.normalized), E'\n') AS keys,
                                     bool_or(c.is_doubtful) AS is_doubtful
                                FROM personas_contact c WHERE c.persona_id = p.id) reached
-         CROSS JOIN LATERAL (SELECT string_agg(personas_fold(v.value), E'\n') AS values
-                               FROM personas_attributevalue v
-                              WHERE v.persona_id = p.id AND v.value NOT IN ('true', 'false')) known
+         CROSS JOIN LATERAL (SELECT string_agg(personas_fold(v.value), E'\n')
+                                        FILTER (WHERE v.value NOT IN ('true', 'false')) AS values,
+                                    string_agg(v.definition_id::text, ',' ORDER BY v.definition_id) AS attributes
+                               FROM personas_attributevalue v WHERE v.persona_id = p.id) known
          WHERE p.id = ANY (ids)
          ORDER BY p.id
-        ON CONFLICT (key) DO UPDATE SET text = excluded.text, problem = excluded.problem
-         WHERE document.text <> excluded.text OR document.problem <> excluded.problem;
+        ON CONFLICT (key) DO UPDATE SET text = excluded.text, problem = excluded.problem, filled = excluded.filled
+         WHERE document.text <> excluded.text OR document.problem <> excluded.problem
+            OR document.filled IS DISTINCT FROM excluded.filled;
     END $$
     """,  # noqa: S608
     *_postgresql_trigger("persona", "INSERT", "PERFORM personas_search_refresh(ARRAY(SELECT id FROM changed))"),
@@ -279,5 +281,5 @@ _POSTGRESQL = [
     *_postgresql_trigger("contact", "UPDATE", _OF_ROW, columns=["persona_id", "normalized", "is_doubtful"]),
     *_postgresql_trigger("attributevalue", "INSERT", _OF_ROWS),
     *_postgresql_trigger("attributevalue", "DELETE", _OF_ROWS),
-    *_postgresql_trigger("attributevalue", "UPDATE", _OF_ROW, columns=["persona_id", "value"]),
+    *_postgresql_trigger("attributevalue", "UPDATE", _OF_ROW, columns=["persona_id", "definition_id", "value"]),
 ]

@@ -3,6 +3,7 @@
 from personas.models.duplicates import DuplicateKey, DuplicatePair, DuplicateScan
 from personas.models.operations import Operation, OperationFile, OperationRow
 from personas.models.people import (
+    KEY_OF_WORKSPACE,
     AsNumber,
     AttributeDefinition,
     AttributeType,
@@ -13,10 +14,12 @@ from personas.models.people import (
     Persona,
     SavedFilter,
     SearchDocument,
+    WorkspaceOf,
 )
 from personas.models.records import DeletionReceipt, Merge, Origin, PersonaChange
 
 __all__ = [
+    "KEY_OF_WORKSPACE",
     "AsNumber",
     "AttributeDefinition",
     "AttributeType",
@@ -37,4 +40,5 @@ __all__ = [
     "PersonaChange",
     "SavedFilter",
     "SearchDocument",
+    "WorkspaceOf",
 ]

@@ -170,6 +170,18 @@ class AttributeValue(models.Model):
         return self.value
 
 
+KEY_OF_WORKSPACE = 1 << 40
+"""A document's key is this times the workspace, plus the persona: a workspace's people are one range of keys, newest
+last, and an index of documents needs no other scope. There is room for a million million personas."""
+
+
+class WorkspaceOf(models.Func):
+    """The workspace that is in the key of a document."""
+
+    output_field = models.BigIntegerField()
+    template = f"(%(expressions)s / {KEY_OF_WORKSPACE})"
+
+
 class SearchDocument(models.Model):
     """What a persona is found by. Only the database's triggers write here; see `personas.search_index`."""
 
@@ -179,6 +191,8 @@ class SearchDocument(models.Model):
     """An empty line, the folded name, contacts and values, and each pair of letters of the name, a line each."""
     problem = models.PositiveSmallIntegerField()
     """1: no contact at all; 2: a doubtful number; 0: none."""
+    filled = models.TextField(null=True)  # noqa: DJ001
+    """The ids of the attributes that have a value, in order, each between commas; None in one to be written anew."""
 
     class Meta:
         indexes = [
@@ -186,6 +200,7 @@ class SearchDocument(models.Model):
                 fields=["key", "problem"], condition=models.Q(problem__gt=0), name="searchdocument_with_problem"
             ),
             models.Index(fields=["problem", "key"], condition=models.Q(problem__gt=0), name="searchdocument_problem"),
+            models.Index(WorkspaceOf("key"), "filled", "key", name="searchdocument_filled"),
         ]
 
     def __str__(self) -> str:
