@@ -5,21 +5,30 @@ newest people of all are looked at first. Often they are enough; if not, they sh
 that begins, by its index. docs/decisions/0006-finding-people.md has the measurements.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.db.models.expressions import Combinable
 
 from accounts.models import Workspace
+from personas.distinct import sets_of_filled, values_that_fit
 from personas.filters import Condition, Operator, PersonaFilter, Problem, documents_with
-from personas.models import AsNumber, AttributeType, AttributeValue, Contact, Persona, SearchDocument
+from personas.models import (
+    KEY_OF_WORKSPACE,
+    AsNumber,
+    AttributeType,
+    AttributeValue,
+    Contact,
+    Persona,
+    SearchDocument,
+    WorkspaceOf,
+)
 from personas.search import TextQuery
-from personas.search_index import KEY_OF_WORKSPACE
 
 LOOKED_AT = 1_000
 """The newest people, of whom everything is asked first."""
@@ -27,6 +36,8 @@ SPARSE_AT_MOST = 20_000
 """People of whom the rest may be asked: it costs less than to look for a better way."""
 ASKED_AT_ONCE = 750
 """Of those that another index has brought: with one in seven of them, a page is full and counted."""
+ASKED_TO_COUNT = SPARSE_AT_MOST // 2
+"""People who may be asked for the sake of the number of all who fit; for those of a page, as many as may be at all."""
 _READING = LOOKED_AT // 8
 """What a search costs that reads the documents of everybody, in questions to one of those looked at."""
 
@@ -81,6 +92,16 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The newest whom a filter fits."""
+
+    ids: list[int]
+    """Newest first."""
+    limit: int
+    """No more than so many were looked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Sight:
     """What the newest people show; in `asked`, what fewer of them meet comes first."""
 
@@ -91,32 +112,55 @@ class _Sight:
     answers: list[tuple[bool, ...]]
     """Of each of the newest."""
 
+    @property
+    def in_order(self) -> tuple[int, _Asked | None]:
+        """How many meet what the fewest meet of all that has an index in order, and that."""
+        return next(((n, one) for n, one in zip(self.hits, self.asked, strict=True) if one.people), (LOOKED_AT, None))
+
+    def promises(self, limit: int, asked: int) -> bool:
+        """Whether so many are likely near: three times as far as they should be, `asked` people at most are asked."""
+        hits, _first = self.in_order
+        return bool(self.found) and 3 * limit * hits <= asked * len(self.found)
+
+
+def find_newest(chosen: PersonaFilter, workspace: Workspace, limit: int, *, if_dear: int) -> Found:
+    """At most `limit` people whom `chosen` fits; at most `if_dear` where `limit` of them are not near the newest."""
+    if chosen.text and chosen == PersonaFilter(text=chosen.text):
+        return Found(TextQuery.of(chosen.text, workspace).newest(limit), limit)
+    asked = list(_asked(chosen, workspace))
+    if len(asked) == 1 and asked[0].people:
+        return Found(asked[0].people.newest(limit), limit)
+    everybody = _documents(workspace) if chosen.text else _People(Persona.objects.filter(workspace=workspace), "pk")
+    sight = _look_at(everybody, asked)
+    if len(sight.newest) == LOOKED_AT and len(sight.found) < limit and not sight.promises(limit, ASKED_TO_COUNT):
+        limit = min(limit, if_dear)
+    found = sight.found[:limit]
+    if len(found) < limit and len(sight.newest) == LOOKED_AT:
+        near, below = _near(sight, everybody, limit)
+        found += near
+        if len(found) < limit and below > 0:
+            found += _older(chosen, workspace, sight, everybody, below, limit - len(found))
+    return Found(found, limit)
+
 
 def newest_ids(chosen: PersonaFilter, workspace: Workspace, limit: int) -> list[int]:
     """The ids of at most `limit` people whom `chosen` fits, newest first."""
-    if chosen.text and chosen == PersonaFilter(text=chosen.text):
-        return TextQuery.of(chosen.text, workspace).newest(limit)
-    asked = list(_asked(chosen, workspace))
-    if len(asked) == 1 and asked[0].people:
-        return asked[0].people.newest(limit)
-    everybody = _documents(workspace) if chosen.text else _People(Persona.objects.filter(workspace=workspace), "pk")
-    sight = _look_at(everybody, asked)
-    found, below = sight.found[:limit], sight.newest[-1] if sight.newest else 0
-    if len(found) == limit or len(sight.newest) < LOOKED_AT:
-        return found
-    near, below = _near(sight, everybody, limit)
-    found += near
-    if len(found) == limit or below <= 0:
-        return found
-    older = _by_few(sight.asked, below, limit - len(found))
+    return find_newest(chosen, workspace, limit, if_dear=limit).ids
+
+
+def _older(
+    chosen: PersonaFilter, workspace: Workspace, sight: _Sight, everybody: _People, below: int, limit: int
+) -> list[int]:
+    """Those who are not near."""
+    older = _by_few(sight.asked, below, limit)
     if older is None:
-        older = _by_many(sight, below, limit - len(found))
-    if older is None and found:
-        older = everybody.between(0, below).newest(limit - len(found), *(one.of(everybody) for one in asked))
+        older = _by_many(sight, below, limit)
+    if older is None and sight.found:
+        older = everybody.between(0, below).newest(limit, *(one.of(everybody) for one in sight.asked))
     if older is None:  # the database may know better
         people = chosen.apply(workspace).filter(pk__lt=below).order_by("-pk")
-        older = list(people.values_list("pk", flat=True)[: limit - len(found)])
-    return found + older
+        older = list(people.values_list("pk", flat=True)[:limit])
+    return older
 
 
 def _look_at(everybody: _People, asked: list[_Asked]) -> _Sight:
@@ -140,10 +184,9 @@ def _near(sight: _Sight, everybody: _People, limit: int) -> tuple[list[int], int
     Not at all where that is too far. The promise may be broken: what came last may be unlike all before.
     """
     below, span = sight.newest[-1], 3 * limit * (sight.newest[0] - sight.newest[-1]) // max(1, len(sight.found))
-    in_order = [(hits, one) for hits, one in zip(sight.hits, sight.asked, strict=True) if one.people]
-    hits, first = in_order[0] if in_order else (LOOKED_AT, None)
-    if not sight.found or 3 * limit * hits > SPARSE_AT_MOST * len(sight.found):
+    if not sight.promises(limit, SPARSE_AT_MOST):
         return [], below
+    _hits, first = sight.in_order
     people = first.people if first and first.people else everybody
     near = people.between(below - span, below)
     questions = [one.of(near) for one in sight.asked if one is not first]
@@ -263,22 +306,40 @@ def _of_problem(problem: Problem, workspace: Workspace) -> _Asked:
 def _of_attributes(conditions: Iterable[Condition], workspace: Workspace) -> Iterator[_Asked]:
     """What is asked of one attribute is asked at once, for a person has one value of it."""
     together: dict[int, list[Condition]] = {}
+    lacking: set[int] = set()
     for condition in conditions:
         if condition.operator is Operator.LACKS:
-            yield _of_lack(condition.matching())
+            lacking.add(condition.attribute.pk)
         else:
             together.setdefault(condition.attribute.pk, []).append(condition)
+    if lacking:
+        yield _of_lack(lacking, together.keys(), workspace)
     for group in together.values():
         yield _of_value(group, workspace)
 
 
-def _of_lack(values: QuerySet[AttributeValue]) -> _Asked:
-    return _Asked(lambda people: ~_Probe(values.filter(persona=people.who)))
+def _of_lack(lacking: Set[int], having: Set[int], workspace: Workspace) -> _Asked:
+    """Begins with those who also have something of all else that is asked about."""
+    values = AttributeValue.objects.filter(definition__in=lacking)
+
+    def all_if_few() -> list[int] | None:
+        sets = sets_of_filled(workspace, having=having, lacking=lacking)
+        if sets is None:
+            return None
+        documents = SearchDocument.objects.alias(workspace=WorkspaceOf("key")).filter(workspace=workspace.pk)
+        ids = F("key") - workspace.pk * KEY_OF_WORKSPACE
+        return _all_if_few(documents.filter(filled__in=sets).values_list(ids, flat=True))
+
+    return _Asked(lambda people: ~_Probe(values.filter(persona=people.who)), few=all_if_few)
 
 
 def _of_value(conditions: list[Condition], workspace: Workspace) -> _Asked:
     values = reduce(and_, (condition.matching() for condition in conditions))
     operators = {condition.operator for condition in conditions}
+    fitting = values_that_fit(conditions) if Operator.CONTAINS in operators else None
+    if fitting is not None:
+        values = AttributeValue.objects.filter(definition=conditions[0].attribute)
+        values = values.filter(value__in=fitting) if len(fitting) != 1 else values.filter(value=fitting[0])
 
     def of(people: _People) -> Exists:
         one_by_one = reduce(and_, (condition.matching(one_by_one=True) for condition in conditions))
@@ -288,8 +349,11 @@ def _of_value(conditions: list[Condition], workspace: Workspace) -> _Asked:
         """As a range, or SQLite would fetch the one row there may be for its value, which another index has."""
         return _Probe(values.filter(persona__gte=people.who, persona__lte=people.who))
 
-    if Operator.IS in operators:
+    if Operator.IS in operators or (fitting is not None and len(fitting) == 1):
         return _Asked(of_exact, _People(values))
+    if fitting is not None:
+        ids = values.values_list("persona_id", flat=True)
+        return _Asked(of_exact, few=lambda: _all_if_few(ids))
     if operators == {Operator.HAS}:
         return _Asked(of, _People(values))
     for condition in conditions:

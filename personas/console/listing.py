@@ -21,7 +21,7 @@ from accounts.models import Workspace
 from personas.console.importing import excel_buttons
 from personas.console.saved import SHOWN_AT_MOST, saved_filters
 from personas.filters import OPERATORS_OF_TYPE, FilterInvalid, Operator, PersonaFilter, Problem
-from personas.finding import newest_ids
+from personas.finding import Found, find_newest
 from personas.models import AttributeDefinition, AttributeType, AttributeValue, Contact, ContactType, Persona
 
 COUNTED_OF_FOUND = 100
@@ -116,7 +116,11 @@ class PersonaChangeList(WorkspaceChangeList):
         in_found_order = order == ["-id"]
         page_end = min(self.page_num * self.list_per_page, COUNTED_AT_MOST)
         limit = max(COUNTED_OF_FOUND, page_end) if in_found_order else SORTED_OF_FOUND
-        ids = [] if self.refusal else newest_ids(self.chosen, self.workspace, limit + 1)
+        if_dear = page_end if in_found_order else SORTED_OF_FOUND
+        found = Found([], limit + 1)
+        if not self.refusal:
+            found = find_newest(self.chosen, self.workspace, limit + 1, if_dear=if_dear + 1)
+        ids, limit = found.ids, found.limit - 1
         has_more = len(ids) > limit
         self.is_sorted_in_part = has_more and not in_found_order
         if not in_found_order:

@@ -4,18 +4,21 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from random import Random
+from urllib.parse import quote
 
 import pytest
 from django.http import QueryDict
 
 from accounts.models import Workspace
-from personas import finding, search
+from personas import distinct, finding, search
 from personas.filters import PersonaFilter
-from personas.models import AttributeDefinition, AttributeType, AttributeValue, Contact, Persona
+from personas.models import AttributeDefinition, AttributeType, AttributeValue, Contact, Persona, SearchDocument
 
 pytestmark = pytest.mark.django_db
 
 CITIES = ("Jakarta", "Bandung", "true", "K-20777")
+TAGS = ("Istanbul", "İSTANBUL", "ıspanak", "école", "ÉCOLE", "50% off", "a_b", "A\\B", "Straße", "STRASSE")
+"""Letters whose case is not the same matter to both databases, and what LIKE reads in its own way."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -23,10 +26,12 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 def people(workspace: Workspace, other_workspace: Workspace) -> None:
     """Sixty in each of two workspaces; what is known of them has different beats, so that all combinations occur."""
     for owner in (workspace, other_workspace):
-        city, points, since = (
+        city, points, since, tag = (
             AttributeDefinition.objects.create(workspace=owner, key=key, label=key, type=type)
-            for key, type in (("city", "text"), ("points", AttributeType.NUMBER), ("since", AttributeType.DATE))
-        )
+            for key, type in (
+                ("city", "text"), ("points", AttributeType.NUMBER), ("since", AttributeType.DATE), ("tag", "text")
+            )
+        )  # fmt: skip
         made = Persona.objects.bulk_create(
             Persona(
                 workspace=owner, name=f"{'Siti' if n % 2 else 'Budi'} {n}", updated_at=START + timedelta(days=n % 7)
@@ -41,6 +46,8 @@ def people(workspace: Workspace, other_workspace: Workspace) -> None:
                     contacts.append(Contact(workspace=owner, persona=one, type=type, key=key, normalized=key))
             if n % 5:
                 values.append(AttributeValue(persona=one, definition=city, value=CITIES[n % 2 + 2 * (n % 11 == 1)]))
+            if n % 3:
+                values.append(AttributeValue(persona=one, definition=tag, value=TAGS[n % len(TAGS)]))
             values.append(AttributeValue(persona=one, definition=points, value=str(n * 7 % 50 / 2)))
             values.append(AttributeValue(persona=one, definition=since, value=f"2026-0{1 + n % 9}-01"))
         Contact.objects.bulk_create(contacts)
@@ -52,6 +59,7 @@ WAYS = {
     "by what few meet": {"LOOKED_AT": 4, "ASKED_AT_ONCE": 2},
     "near the newest": {"LOOKED_AT": 4, "SPARSE_AT_MOST": 10**9},
     "side by side": {"LOOKED_AT": 4, "SPARSE_AT_MOST": 1, "ASKED_AT_ONCE": 2},
+    "by what is too much to step through": {"LOOKED_AT": 4},
 }
 
 
@@ -62,6 +70,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(finding, name, value)
     if request.param == "side by side":
         monkeypatch.setattr(search, "FEW", 1)
+    if request.param == "by what is too much to step through":
+        monkeypatch.setattr(distinct, "VALUES_AT_MOST", 1)
+        monkeypatch.setattr(distinct, "SETS_AT_MOST", 1)
 
 
 QUERIES = [
@@ -96,8 +107,19 @@ QUERIES = [
     "kind=whatsapp&a=city&op=contains&v=nd",
     "problem=any&a=city&op=is&v=Bandung&a=since&op=before&v=2026-06-01",
     "a=city&a=points&a=since&op=is&op=at_least&op=after&v=Jakarta&v=5&v=2026-02-01",
+    "a=city&a=tag&op=lacks&op=lacks&v=&v=",
+    "a=city&a=tag&a=points&op=lacks&op=has&op=at_least&v=&v=&v=12",
+    "a=tag&a=tag&op=contains&op=contains&v=tan&v=i",
+    "kind=email&a=tag&op=contains&v=col",
+    "q=siti&a=tag&op=contains&v=50%25",
+    *(
+        f"a=tag&op=contains&v={quote(text)}"
+        for text in ("S", "i", "I", "ı", "İ", "é", "É", "SS", "ß", "%", "_", "\\", "a\\")
+    ),
+    "a=tag&op=contains&v=nowhere",
     "a=city&a=city&op=lacks&op=is&v=&v=Jakarta",
 ]
+FIND_NOBODY = {"kind=telegram", "a=tag&op=contains&v=nowhere", QUERIES[-1]}
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -120,10 +142,11 @@ ONE_THING = [
 CONDITIONS = [
     *(("city", "is", value) for value in ("Jakarta", "Bandung", "Medan", "true")),
     *(("city", "contains", value) for value in ("and", "a", "tru", "777", "-2", "n_")),
+    *(("tag", "contains", quote(value)) for value in ("a", "I", "İ", "É", "ss", "%", "_", "\\")),
     *(("points", operator, value) for operator in ("at_least", "at_most") for value in ("2", "12.5", "20", "24")),
     *(("points", "is", "7"), ("since", "is", "2026-03-01")),
     *(("since", operator, f"2026-0{month}-01") for operator in ("before", "after") for month in (2, 5, 8)),
-    *((key, operator, "") for key in ("city", "points", "since") for operator in ("has", "lacks")),
+    *((key, operator, "") for key in ("city", "points", "since", "tag") for operator in ("has", "lacks")),
 ]
 
 
@@ -187,8 +210,46 @@ def test_finding_takes_a_few_queries_however_many_people_there_are(
         finding.newest_ids(chosen, workspace, 5)
 
 
+def test_documents_that_do_not_say_what_is_filled_leave_the_answer_to_the_values(
+    people: None, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "LOOKED_AT", 4)
+    SearchDocument.objects.filter(pk__in=list(SearchDocument.objects.values_list("pk", flat=True)[5:9])).update(
+        filled=None
+    )
+    chosen = PersonaFilter.from_query(QueryDict("a=city&a=tag&op=lacks&op=lacks&v=&v="), workspace)
+
+    assert finding.newest_ids(chosen, workspace, 50) == list(
+        chosen.apply(workspace).order_by("-pk").values_list("pk", flat=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "looked_at", "counted"),
+    [
+        ("q=siti&a=points&op=at_least&v=20.5", 1_000, "all"),
+        ("q=siti&a=points&op=at_least&v=20.5", 4, "page"),
+        ("problem=any&a=since&op=before&v=2026-06-01", 4, "page"),
+        ("kind=email", 4, "all"),
+        ("a=city&op=contains&v=ndun", 4, "all"),
+        ("q=siti", 4, "all"),
+    ],
+)
+def test_who_are_far_are_found_to_the_end_of_the_page_and_who_are_near_are_counted(
+    people: None, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, query: str, looked_at: int, counted: str
+) -> None:
+    monkeypatch.setattr(finding, "LOOKED_AT", looked_at)
+    monkeypatch.setattr(finding, "ASKED_TO_COUNT", 100)
+    chosen = PersonaFilter.from_query(QueryDict(query), workspace)
+    everybody = list(chosen.apply(workspace).order_by("-pk").values_list("pk", flat=True))
+
+    found = finding.find_newest(chosen, workspace, 100, if_dear=4)
+
+    assert found == (finding.Found(everybody[:4], 4) if counted == "page" else finding.Found(everybody[:100], 100))
+
+
 def test_queries_of_the_test_find_some_and_not_all(people: None, workspace: Workspace) -> None:
     counts = {q: PersonaFilter.from_query(QueryDict(q), workspace).apply(workspace).count() for q in QUERIES[1:]}
 
     assert [q for q, count in counts.items() if count == 60] == []
-    assert {q for q, count in counts.items() if count == 0} == {"kind=telegram", QUERIES[-1]}
+    assert {q for q, count in counts.items() if count == 0} == FIND_NOBODY

@@ -8,6 +8,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User, Workspace
+from personas import finding
 from personas.console import listing
 from personas.models import AttributeDefinition, AttributeValue, Contact, Persona, SavedFilter
 
@@ -165,6 +166,29 @@ def test_more_than_are_counted_are_reached_page_by_page(
         assert ("of 10+" in text) == (page == 1)
 
     assert seen == [f"Siti {n:02}" for n in range(44, -1, -1)]
+
+
+@pytest.mark.parametrize("per_page", [10, 25, 100])
+def test_people_who_are_far_are_counted_to_the_end_of_the_page_and_turning_pages_reaches_all(
+    support: Client, workspace: Workspace, city: Any, monkeypatch: pytest.MonkeyPatch, per_page: int
+) -> None:
+    monkeypatch.setattr(finding, "LOOKED_AT", 2)
+    for n in range(130):
+        persona = Persona.objects.create(workspace=workspace, name=f"{'Siti' if n < 120 else 'Budi'} {n:03}")
+        AttributeValue.objects.create(persona=persona, definition=city, value="Jakarta")
+    seen: list[str] = []
+    last = -(-120 // per_page)
+
+    for page in range(1, last + 1):
+        answer = support.get(f"{LIST}?q=siti&a=city&op=is&v=Jakarta&per_page={per_page}&p={page}")
+        seen += [row.persona.name for row in answer.context["cl"].rows]
+        text = answer.content.decode()
+        assert ('rel="next"' in text) == (page < last)
+        assert (f"{page * per_page - per_page + 1}–{page * per_page} of {page * per_page}+" in text) == (page < last)
+
+    assert "–120 of 120" in text
+    assert "120+" not in text
+    assert seen == [f"Siti {n:03}" for n in range(119, -1, -1)]
 
 
 def test_order_of_more_than_can_be_sorted_is_said_to_be_of_the_newest(
