@@ -1,7 +1,6 @@
 """Doing one thing to many people: choosing whom and what, confirming it, and erasing the copies of the deleted."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, cast
 
 from django import forms
@@ -236,14 +235,7 @@ def _about_conversion(operation: Operation, context: dict[str, Any]) -> dict[str
     fits = operation.plan["fits"] + count_of(operation, actions=[OperationRow.Action.SAME])
     types = {operation.plan["old_type"], operation.plan["new_type"]} - {AttributeType.TEXT}
     changed = count_of(operation, actions=[OperationRow.Action.CHANGE]) - len(types)
-    tabs = [
-        replace(tab, label=gettext("Cleared") if operation.carried_out_at else gettext("To clear"))
-        if tab.slug == "delete"
-        else tab
-        for tab in context["tabs"]
-    ]
     return {
-        "tabs": tabs,
         "fits": grouped(fits),
         "changed": grouped(max(0, changed)),
         "cleared": cleared,

@@ -293,7 +293,7 @@ class PersonaChangePages(WorkspaceModelAdmin):
     @display(description=_("old → new"))
     def old_and_new(self, change: Any) -> str:
         return format_html(
-            '<span class="muted">{}</span> → {}',
+            '<span><span class="muted">{}</span> → {}</span>',
             truncatechars(change.shown.old, 60) or gettext("empty"),
             truncatechars(change.shown.new, 60) or gettext("empty"),
         )

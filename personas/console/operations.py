@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from accounts.access import may
 from accounts.console import BoundedPaginator, WorkspaceModelAdmin
@@ -103,8 +103,8 @@ class OperationPages(WorkspaceModelAdmin):
     fields = ()
     change_form_template = "personas/operation.html"
     change_list_template = "personas/operations.html"
-    list_display = ("title", "kind", "state_pill", "result", "by", "begun")
-    list_display_links = ("title",)
+    list_display = ("what", "kind", "state_pill", "result", "by", "begun")
+    list_display_links = ("what",)
     list_filter = ("kind", "state")
     sortable_by = ()
     ordering = ("-id",)
@@ -126,6 +126,10 @@ class OperationPages(WorkspaceModelAdmin):
         return path(route, self.admin_site.admin_view(view), name=f"personas_operation_{name}")
 
     # ------------------------------------------------------------------------------------------------- the list
+    @admin.display(description=gettext_lazy("title"))
+    def what(self, operation: Operation) -> str:
+        return retold(operation.title)
+
     @admin.display(description=gettext_lazy("state"))
     def state_pill(self, operation: Operation) -> str:
         pill = _PILLS[State(operation.state)]
@@ -243,7 +247,11 @@ def tabs_of(operation: Operation, chosen: str) -> list[ShownTab]:
     if not chosen and operation.kind == Operation.Kind.CONVERT:
         chosen = "delete"
     current = chosen if counts.get(chosen) else shown[0].slug if shown else ""
-    return [ShownTab(tab.slug, str(tab.label), counts[tab.slug], tab.slug == current) for tab in shown]
+    is_begun = operation.carried_out_at is not None
+    labels = {tab.slug: str(tab.label) for tab in shown}
+    if operation.kind == Operation.Kind.CONVERT:  # it deletes values, and nobody
+        labels["delete"] = gettext("Cleared") if is_begun else gettext("To clear")
+    return [ShownTab(tab.slug, labels[tab.slug], counts[tab.slug], tab.slug == current) for tab in shown]
 
 
 def _tabs_for(operation: Operation) -> tuple[Tab, ...]:

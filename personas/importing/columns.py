@@ -144,7 +144,7 @@ def _attribute_columns(definitions: Iterable[AttributeDefinition], taken: set[st
         if _folded(title) in taken:
             title = f"{definition.label} ({definition.key})"
         taken.add(_folded(title))
-        hint = " ".join(filter(None, [definition.hint, kinds.get(AttributeType(definition.type), "")]))
+        hint = " · ".join(filter(None, [definition.hint, kinds.get(AttributeType(definition.type), "")]))
         columns.append(Column(f"attribute:{definition.key}", title, hint, definition.type, 18))
     return columns
 

@@ -29,6 +29,8 @@ class DuplicatePair(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = _("pair of duplicates")
+        verbose_name_plural = _("duplicates")
         constraints = [
             models.UniqueConstraint(fields=["first", "second"], name="duplicatepair_unique"),
             models.CheckConstraint(

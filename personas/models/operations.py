@@ -60,6 +60,8 @@ class Operation(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = _("import or bulk change")
+        verbose_name_plural = _("imports and bulk changes")
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state__in=["preparing", "preview", "running", "done", "undoing", "undone", "failed",

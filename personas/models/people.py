@@ -220,6 +220,8 @@ class SavedFilter(models.Model):
 
     class Meta:
         ordering = ["name", "id"]
+        verbose_name = _("saved filter")
+        verbose_name_plural = _("saved filters")
         constraints = [
             models.UniqueConstraint(
                 fields=["workspace", "owner", "name"],

@@ -82,6 +82,8 @@ class Merge(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = _("merge")
+        verbose_name_plural = _("merges")
         indexes = [
             models.Index(fields=["workspace", "-id"], name="merge_newest"),
             models.Index(fields=["absorbed_id"], name="merge_of_absorbed"),

@@ -7,10 +7,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
+from django.utils.functional import Promise
 from playwright.sync_api import BrowserContext, expect
 
 from accounts.models import User, Workspace
@@ -73,6 +75,12 @@ def reader(db: None, settings: Any) -> User:
     reader.save()
     make_call(Workspace.objects.get(slug="demo"), token=Token.objects.first())
     return reader
+
+
+def test_every_list_has_a_name_in_each_language() -> None:
+    unnamed = [model for model in site._registry if not isinstance(model._meta.verbose_name_plural, Promise)]
+
+    assert unnamed == []
 
 
 def test_no_page_of_the_console_has_an_english_sentence_for_an_indonesian_reader(reader: User) -> None:
