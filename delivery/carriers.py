@@ -202,6 +202,11 @@ class Parcel:
         self.is_in_doubt = False
         self._after_step(self.steps)
 
+    def forget_steps(self) -> None:
+        """A further attempt begins with the first step."""
+        self.steps.clear()
+        self.delivery.steps = {}
+
     @contextmanager
     def call(
         self, *, method: str, url: str, headers: Mapping[str, str], body: str | bytes | None = None, step: str = ""

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -17,6 +18,7 @@ from delivery.carriers import (
     Outcome,
     Parcel,
     Refused,
+    Temporary,
     register,
 )
 from delivery.models import Delivery, Destination
@@ -141,6 +143,15 @@ class PlatformCarrier:
             connection, job = self._job(parcel)
         except SecretUnreadable as problem:
             return Refused(problem.code, str(problem))
+        outcome = self._carry(parcel, connection, job)
+        if isinstance(outcome, Delivered) and parcel.delivery.kind not in {TOKEN, TOKEN_GONE}:
+            return outcome  # what it gave was stored, or not, when that was looked at
+        if not connection.has_moved():
+            return outcome
+        parcel.forget_steps()
+        return _moved() if isinstance(outcome, Delivered) else outcome
+
+    def _carry(self, parcel: Parcel, connection: Connection, job: Job) -> Outcome:
         kind = parcel.delivery.kind
         if kind == PERSONA:
             return self._push(parcel, connection, job)
@@ -206,7 +217,7 @@ class PlatformCarrier:
         ended = self._run(self.platform.push(parcel.delivery.payload, person, job), parcel, connection, job)
         if ended.trouble is not None:
             if job.remote_id and ended.last is not None and self.platform.is_gone(ended.last):
-                Link.objects.filter(connection=connection, persona_id=person.id).delete()
+                _unlink(connection, person.id, job.remote_id)
                 return Refused("gone_there", _("The record was deleted there. Retry, and the person is added again."))
             return ended.trouble
         return link_person(connection, person, ended.remote_id, platform=self.platform, fields=parcel.delivery.fields)
@@ -216,7 +227,7 @@ class PlatformCarrier:
             return Delivered()  # it has never been there
         ended = self._run(self.platform.delete(job), parcel, connection, job)
         if ended.trouble is None:
-            Link.objects.filter(connection=connection, persona_id=parcel.delivery.persona_id or 0).delete()
+            _unlink(connection, parcel.delivery.persona_id or 0, job.remote_id)
         return ended.trouble or Delivered(ended.remote_id)
 
     def _send(self, parcel: Parcel, connection: Connection, job: Job) -> Outcome:
@@ -301,15 +312,32 @@ def sends_to(connection: Connection) -> list[str]:
 
 def link_person(
     connection: Connection, person: Person, remote_id: str, *, platform: Platform, fields: Sequence[str] = ()
-) -> Delivered | Refused:
-    """The person is this record there, and was told all that is known; just now of `fields`."""
-    if refused := _taken(connection, remote_id, persona_id=person.id):
-        return refused
+) -> Delivered | Refused | Temporary:
+    """The person is this record there, and was told all that is known; just now of `fields`.
+
+    Unless somebody else is that record, or the connection has moved since it was read.
+    """
     digest = digest_of(platform.values(person, person.known_fields))
     values = {"remote_id": remote_id, "pushed_digest": digest, "pushed_at": timezone.now()}
-    link, _is_new = Link.objects.update_or_create(connection=connection, persona_id=person.id, defaults=values)
-    settle_drift(link, fields=fields)
+    with transaction.atomic():
+        if connection.has_moved(lock=True):
+            return _moved()
+        if refused := _taken(connection, remote_id, persona_id=person.id):
+            return refused
+        link, _is_new = Link.objects.update_or_create(connection=connection, persona_id=person.id, defaults=values)
+        settle_drift(link, fields=fields)
     return Delivered(remote_id)
+
+
+def _moved() -> Temporary:
+    """The outcome of what a server was told that is no longer the connection's, and which is told to the new one."""
+    reason = _("The address of the connection was changed while this was on its way, so it goes to the new one.")
+    return Temporary("moved", reason, again_after=timedelta(0))
+
+
+def _unlink(connection: Connection, persona_id: int, remote_id: str) -> None:
+    """The person is no longer that record; another one, on a server that it moved to, they stay."""
+    Link.objects.filter(connection=connection, persona_id=persona_id, remote_id=remote_id).delete()
 
 
 def _taken(connection: Connection, remote_id: str, *, persona_id: int) -> Refused | None:

@@ -139,6 +139,8 @@ def change_connection(*, connection: Connection, draft: ConnectionDraft) -> Conn
     if draft.credential is None and is_sent_along and there.host != here.host:
         raise CredentialForElsewhere
     if connection.base_url and there != here:
+        # Whoever stores what a call gave has this row first, so that nothing of the old server comes after.
+        Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         _forget_records(connection)
         connection.moved_at = timezone.now()
     return _save(connection, connection.destination, draft, credential=draft.credential)

@@ -79,6 +79,13 @@ class CallGivenUp(RavenError):
 
 
 @dataclass(eq=False)
+class CallFromElsewhere(RavenError):
+    """It came before the address of the connection was changed, so whom it is about is not known."""
+
+    code: ClassVar[str] = "call_from_elsewhere"
+
+
+@dataclass(eq=False)
 class CallNonsense(RavenError):
     """It can't be understood: it is not what the platform documents."""
 
@@ -122,6 +129,8 @@ def _follow(call: ReceivedCall, *, at: datetime) -> Followed:
     if call.attempts > MAX_ATTEMPTS:
         raise CallGivenUp
     connection = call.connection
+    if connection.moved_at is not None and call.received_at < connection.moved_at:
+        raise CallFromElsewhere
     platform = platform_of(connection.platform)
     try:
         happening = platform.happening(msgspec.json.decode(call.body), connection.settings)

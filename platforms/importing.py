@@ -59,6 +59,13 @@ class ConnectionGone(RavenError):
     code: ClassVar[str] = "connection_gone"
 
 
+@dataclass(eq=False)
+class ConnectionMoved(RavenError):
+    """The address of this connection was changed since its people were read. Read them again."""
+
+    code: ClassVar[str] = "connection_moved"
+
+
 def begin_import(*, connection: Connection, by: User, at: datetime) -> Operation:
     """The people there are being read in the background, for a preview. Raises ListingRefused."""
     if not platform_of(connection.platform).lists_people:
@@ -98,6 +105,8 @@ class PlatformImportKind:
     def carry_out(self, operation: Operation, rows: Sequence[OperationRow], *, cause: Cause) -> None:
         """Each row is looked at anew: whoever was linked, deleted or added meanwhile is refused."""
         connection = _connection_of(operation)
+        if connection.has_moved(lock=True):
+            raise ConnectionMoved
         cause = replace(cause, came_from=connection.destination_id)
         _refuse_linked(connection, rows)
         ids = [row.persona_id for row in rows if row.action == Action.LINK and row.persona_id is not None]
@@ -129,7 +138,8 @@ class PlatformImportKind:
             if row.action == Action.LINK:
                 row.state = State.UNDONE
         undone = [record_of[row.pk] for row in rows if row.state == State.UNDONE]
-        Link.objects.filter(connection=connection, remote_id__in=undone).delete()
+        if connection is not None and not _has_moved(connection, operation):
+            Link.objects.filter(connection=connection, remote_id__in=undone).delete()
 
 
 # ------------------------------------------------------------------------------------------------ the list there
@@ -174,12 +184,19 @@ def _keep_pace(connection: Connection, begun: float) -> None:
 
 
 def _connection_of(operation: Operation) -> Connection:
-    """Raises ConnectionGone."""
+    """Raises ConnectionGone and ConnectionMoved."""
     found = Connection.objects.select_related("destination", "workspace").filter(pk=operation.plan["connection"])
     connection = found.filter(destination__removed_at=None).first()
     if connection is None:
         raise ConnectionGone
+    if _has_moved(connection, operation):
+        raise ConnectionMoved
     return connection
+
+
+def _has_moved(connection: Connection, operation: Operation) -> bool:
+    """Whether it is connected to another server by now, where the records that were read are other people."""
+    return connection.moved_at is not None and connection.moved_at > operation.created_at
 
 
 def _records_read(operation: Operation) -> set[str]:

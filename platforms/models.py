@@ -74,6 +74,14 @@ class Connection(models.Model):
     def has_credential(self) -> bool:
         return bool(self.sealed_credential)
 
+    def has_moved(self, *, lock: bool = False) -> bool:
+        """Whether its address became another server's since this row was read.
+
+        With `lock`, it does not before the transaction ends, and no other worker looks meanwhile.
+        """
+        rows = Connection.objects.select_for_update(no_key=True) if lock else Connection.objects.all()
+        return rows.filter(pk=self.pk, moved_at=self.moved_at).values_list("pk").first() is None
+
     @property
     def carries(self) -> list[str]:
         """Of personas, messages and tokens, those that it carries."""

@@ -12,8 +12,15 @@ from platforms.happenings import Followed, MessageMoved
 from platforms.models import Connection, Conversation, EarlyWord, ReceivedCall, SentMessage
 
 
+@transaction.atomic
 def remember_sent(connection: Connection, *, recipient_id: int, message_id: str, conversation_id: str) -> None:
-    """What the platform tells of this message and its conversation, or has told already, is known to be about ours."""
+    """What the platform tells of this message and its conversation, or has told already, is known to be about ours.
+
+    But not when the connection moved since it was read: another server's ids say nothing about these.
+    """
+    # Locked, as by whoever follows a call, so that none is followed between the two looks.
+    if connection.has_moved(lock=True):
+        return
     if message_id:
         _remember_message(connection, recipient_id=recipient_id, message_id=message_id)
     topic = Topic.objects.filter(messages__recipients=recipient_id, type=TopicType.PERSONA).first()
@@ -41,10 +48,7 @@ def note_moved(call: ReceivedCall, moved: MessageMoved) -> Followed:
     return Followed(_("Not a message that was sent from here."), is_done=False)
 
 
-@transaction.atomic
 def _remember_message(connection: Connection, *, recipient_id: int, message_id: str) -> None:
-    # As whoever follows a call, so that none is followed between the two looks.
-    Connection.objects.select_for_update(no_key=True, of=("self",)).get(pk=connection.pk)
     SentMessage.objects.get_or_create(
         connection=connection, remote_id=message_id, defaults={"recipient_id": recipient_id}
     )

@@ -511,6 +511,20 @@ def test_value_that_we_brought_there_long_ago_is_theirs_now(address: str, rina: 
 
 
 # ---------------------------------------------------------------------------------------------------- afterwards
+def test_what_came_before_the_connection_moved_to_another_server_is_about_nobody_there(
+    address: str, rina: Persona, connection: Connection
+) -> None:
+    Connection.objects.update(moved_at=timezone.now() + timedelta(seconds=1))
+
+    call = tell(address, "message_created__incoming")
+
+    assert (call.outcome, call.explanation) == (
+        "failed", "It came before the address of the connection was changed, so whom it is about is not known.",
+    )  # fmt: skip
+    assert call.body
+    assert not Message.objects.exists()
+
+
 def test_what_a_worker_left_behind_is_followed(address: str, rina: Persona) -> None:
     post(address, payload("message_created__incoming"))
     ReceivedCall.objects.update(received_at=timezone.now() - timedelta(minutes=1))
