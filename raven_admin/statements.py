@@ -45,6 +45,8 @@ class Statement:
             SQLiteCursorWrapper: for_sqlite,
             sqlite3.Cursor: _NAMED.sub(r":\1", for_sqlite).replace("%s", "?"),
         }
+        self.names = _NAMED.findall(self._text_for[ServerBindingCursor])
+        """Of its parameters on PostgreSQL, as often as they stand there."""
 
     def rows(self, *parameters: Any, **named: Any) -> list[Row]:
         """What the statement gives; its parameters are given by position or by name."""
@@ -186,8 +188,8 @@ class _Transaction:
         if len(waiting) == 1:
             waiting[0][0].run(**waiting[0][1])
         elif waiting:
-            named = {f"{name}_{n}": value for n, (_, of_each) in enumerate(waiting) for name, value in of_each.items()}
-            _all_at_once(tuple(statement for statement, _named in waiting)).run(**named)
+            values = [named[name] for statement, named in waiting for name in statement.names]
+            _all_at_once(tuple(statement for statement, _named in waiting)).run(*values)
 
 
 _transaction: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
@@ -244,12 +246,9 @@ def _without_begin() -> Iterator[None]:
 
 @cache
 def _all_at_once(statements: tuple[Statement, ...]) -> Statement:
-    """One statement for PostgreSQL that writes what each of `statements` does, with its number behind each name."""
-    parts = []
-    for number, statement in enumerate(statements):
-        text = _NAMED.sub(rf"%(\1_{number})s", statement._text_for[ServerBindingCursor])
-        parts.append(f"part_{number} AS ({text})")
-    return Statement(f"WITH {', '.join(parts)} SELECT 1")
+    """One statement for PostgreSQL that writes what each of `statements` does, with the values of their names."""
+    texts = (_NAMED.sub("%s", statement._text_for[ServerBindingCursor]) for statement in statements)
+    return Statement(f"WITH {', '.join(f'part_{at} AS ({text})' for at, text in enumerate(texts))} SELECT 1")
 
 
 @cache
