@@ -540,6 +540,19 @@ def test_a_rotated_token_that_would_have_ended_already_is_refused(call: Api, oth
     assert refused(answer) == (400, "new_token_ended_already", "expires_at")
 
 
+def test_a_rotated_token_that_would_live_as_long_again_beyond_all_years_is_refused(
+    call: Api, other: IssuedToken, clock: time_machine.Traveller
+) -> None:
+    path = f"token/{other.token.public_id}:rotate"
+    lived = {"expires_at": datetime(9998, 5, 1, tzinfo=UTC), "expiration_set_at": NOW - timedelta(days=365)}
+    Token.objects.filter(pk=other.token.pk).update(**lived)
+
+    left_out, named = call(path, {}), call(path, {"expires_at": "2031-05-01T00:00:00Z"})
+
+    assert refused(left_out) == (400, "moment_out_of_range", "expires_at")
+    assert named.status_code == 200
+
+
 def test_a_token_is_rotated_once_and_not_after_its_end(call: Api, other: IssuedToken) -> None:
     path = f"token/{other.token.public_id}:rotate"
     call(path, {"overlap_seconds": 3600})
