@@ -190,6 +190,7 @@ class PlatformCarrier:
             if ended.trouble:
                 return None
             if ended.remote_id:
+                self._remember(parcel, connection, ended.remote_id)
                 return Delivered(ended.remote_id)
             return Refused("not_arrived", _("It did not arrive: the message is not there. It can be sent again."))
         if delivery.kind == PERSONA and job.remote_id:
@@ -239,14 +240,17 @@ class PlatformCarrier:
         ended = self._run(self.platform.send(message, job), parcel, connection, job)
         if ended.trouble is not None:
             return ended.trouble
+        self._remember(parcel, connection, ended.remote_id)
+        return Delivered(ended.remote_id)
+
+    def _remember(self, parcel: Parcel, connection: Connection, message_id: str) -> None:
         if self.platform.receives:
             remember_sent(
                 connection,
                 recipient_id=parcel.delivery.recipient_id or 0,
-                message_id=ended.remote_id,
+                message_id=message_id,
                 conversation_id=parcel.steps.get("conversation", ""),
             )
-        return Delivered(ended.remote_id)
 
     def _configure(self, parcel: Parcel, connection: Connection, job: Job) -> Outcome:
         token = outgoing_token(parcel.delivery.token_id or 0)

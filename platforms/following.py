@@ -324,23 +324,36 @@ def _person_wrote(connection: Connection, happening: PersonWrote, *, cause: Caus
         persona = _add(connection, happening.record, cause=cause)
     else:
         _linked(connection, persona, happening.record, at=cause.at)
-    conversation = Conversation.objects.filter(connection=connection, remote_id=happening.conversation_id).first()
+    of_conversation = Conversation.objects.filter(connection=connection, remote_id=happening.conversation_id)
+    known = of_conversation.values_list("topic_id", flat=True).first()
+    topic_id = known or _topic_on_its_way(connection, persona, conversation_id=happening.conversation_id)
     name = happening.topic or f"{connection.name} {happening.conversation_id}"
     text = happening.text if len(happening.text) <= MAX_TEXT else f"{happening.text[: MAX_TEXT - 1]}…"
     message = receive_message(
         workspace_id=connection.workspace_id,
         persona=persona,
-        topic=None if conversation else TopicDraft(TopicType.PERSONA, name),
-        anchor_id=conversation.topic_id if conversation else None,
+        topic=None if topic_id else TopicDraft(TopicType.PERSONA, name),
+        anchor_id=topic_id,
         text=text.replace("\x00", ""),
         check_may_add_topic=lambda: None,
         cause=cause,
     )
-    if conversation is None:
+    if known is None:
         Conversation.objects.create(
             connection=connection, remote_id=happening.conversation_id, topic_id=message.topic_id
         )
     return Followed(_("A message of this person."), persona_id=persona.pk, topic_id=message.topic_id)
+
+
+def _topic_on_its_way(connection: Connection, persona: Persona, *, conversation_id: str) -> int | None:
+    """The topic of a message of ours that is on its way into that conversation, or of which nobody knows whether it
+    arrived: somebody may read it, and answer, before we know its id there."""
+    sent = Delivery.objects.open().filter(
+        destination=connection.destination_id, lane=f"persona:{persona.pk}", steps__conversation=conversation_id
+    )
+    recipients = list(sent.exclude(recipient_id=None).values_list("recipient_id", flat=True)[:1])
+    topics = Topic.objects.filter(messages__recipients__in=recipients, type=TopicType.PERSONA)
+    return topics.values_list("pk", flat=True).first()
 
 
 def _conversation_moved(connection: Connection, happening: ConversationMoved, *, cause: Cause) -> Followed:

@@ -12,7 +12,9 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User, Workspace
+from delivery.carriers import Occurrence
 from delivery.models import Delivery
+from delivery.outbox import MESSAGES, announce
 from messaging.models import Message, Recipient, Topic
 from personas.matching import ContactDraft
 from personas.models import AttributeDefinition, Persona, PersonaChange
@@ -359,6 +361,27 @@ def test_answer_to_our_message_stands_in_its_topic(address: str, recipient: Reci
     tell(address, "message_created__incoming")
 
     assert recipient.message.topic.messages.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "conversation", "own_topic"),
+    [("sending", "17", False), ("unknown", "17", False), ("waiting", "18", True), ("sending", "", True)],
+)
+def test_answer_that_comes_before_we_know_what_became_of_our_message_stands_in_its_topic(
+    address: str, connection: Connection, recipient: Recipient, state: str, conversation: str, *, own_topic: bool
+) -> None:
+    for known in (SentMessage, Conversation):
+        known.objects.all().delete()
+    sent = Occurrence(connection.workspace_id, "message.sent", recipient.message_id, BY_TEST.at)
+    announce([sent], to=MESSAGES)
+    lease = {"lease": "worker", "leased_until": timezone.now()} if state == "sending" else {}
+    Delivery.objects.update(state=state, steps={"conversation": conversation} if conversation else {}, **lease)
+
+    tell(address, "message_created__incoming")
+
+    answer = Message.objects.get(direction="incoming")
+    assert (answer.topic_id != recipient.message.topic_id) == own_topic
+    assert Conversation.objects.get().topic_id == answer.topic_id
 
 
 def test_status_of_the_conversation_is_the_topics(address: str, recipient: Recipient) -> None:

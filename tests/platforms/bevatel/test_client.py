@@ -13,7 +13,7 @@ from personas.models import AttributeDefinition, Persona
 from personas.services import PersonaDraft, add_persona, update_persona
 from platforms.carrying import PlatformCarrier
 from platforms.contract import PlannedCall
-from platforms.models import Connection, ContactSession, Link
+from platforms.models import Connection, ContactSession, Conversation, Link, SentMessage
 from platforms.registry import platform_of
 from platforms.transport import Exchange
 from tests.platforms.connecting import BY_TEST, Remote, add_rina, carry, connect, push_while_added, send_to, waiting
@@ -218,12 +218,15 @@ def test_message_of_unknown_outcome_is_found_or_not(
     delivery = send_to(connection, "Your order is ready.", sender=support_user, to=WHATSAPP)
     _outcome, parcel = carry(delivery)
     carrier = PlatformCarrier(platform_of("bevatel"))
+    for known in (SentMessage, Conversation):
+        known.objects.all().delete()
 
     found = carrier.check(parcel)
     Message.objects.filter(workspace__slug="sandbox").delete()
     missing = carrier.check(parcel)
 
     assert isinstance(found, Delivered)
+    assert (SentMessage.objects.get().remote_id, Conversation.objects.count()) == (found.remote_id, 1)
     assert isinstance(missing, Refused)
     assert missing.code == "not_arrived"
     assert not carrier.is_repeatable(delivery)
