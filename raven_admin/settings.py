@@ -233,6 +233,8 @@ CONTENT_SECURITY_POLICY = {
 }
 # The console's largest form is a token's configuration; the gateway has its own limit for bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# A person who was merged from many has six controls for each of their contacts.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
 
 # ---------------------------------------- language, time, files
 LANGUAGE_CODE = "en"

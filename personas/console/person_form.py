@@ -356,7 +356,7 @@ def _contacts_in(seen: Mapping[str, Value], data: Any) -> dict[int, ContactDraft
 def _numbers(data: Any, name: re.Pattern[str]) -> list[int]:
     """Of a form's data, the numbers in the names that are like `name`."""
     found = {int(match.group(1)) for control in data if (match := name.fullmatch(control))}
-    return sorted(found)[: 2 * MAX_CONTACTS]
+    return sorted(found)
 
 
 def _controls(sheet: Sheet) -> list[tuple[str, str]]:

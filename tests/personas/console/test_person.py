@@ -300,6 +300,19 @@ def test_too_many_contacts_are_refused_and_what_was_typed_stays(save: Save, rina
     assert 'value="Locker 48"' in page.text
 
 
+def test_person_merged_from_many_is_saved_with_all_their_contacts(save: Save, rina: Persona) -> None:
+    keys = [f"+62814000{number:05d}" for number in range(300)]
+    Contact.objects.bulk_create(
+        Contact(workspace=rina.workspace, persona=rina, type="phone", key=key, normalized=key) for key in keys
+    )
+    last = Contact.objects.get(normalized=keys[-1])
+
+    save({f"contact-{last.pk}-label": "Last", "gender": "other"})
+
+    assert changes() == [("gender", "female", "other"), (f"contact_label:phone:{keys[-1]}", "", "Last")]
+    assert rina.contacts.count() == 302
+
+
 def test_viewer_reads_the_page_and_finds_no_control_on_it(viewer_user: User, rina: Persona) -> None:
     client = Client()
     client.force_login(viewer_user)
