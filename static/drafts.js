@@ -1,5 +1,5 @@
-// What was sent from a person's page and never got to the server (signed out meanwhile, offline) can be put back.
-// It stays in this tab only, from the sending until a page of people says what became of it, or until signing out.
+// What was typed on a person's page and never saved (left, signed out meanwhile, offline) can be put back.
+// It stays in this tab only: until it is saved or forgotten, another takes its place, or somebody signs out.
 "use strict";
 
 const DRAFT = "person-draft";
@@ -12,22 +12,48 @@ function keepDraft(draft) {
   }
 }
 
-function takeDraft() {
+function readDraft() {
   try {
-    const draft = JSON.parse(sessionStorage.getItem(DRAFT));
-    sessionStorage.removeItem(DRAFT);
-    return draft;
+    return JSON.parse(sessionStorage.getItem(DRAFT));
   } catch {
     return null;
   }
 }
 
-const textsOf = (form) => [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
+const forgetDraft = () => {
+  try {
+    sessionStorage.removeItem(DRAFT);
+  } catch {
+    // There was none.
+  }
+};
+
+const oneNotation = (text) => text.replace(/\r\n?/g, "\n");
+const textsOf = (form) =>
+  [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken").map(([name, text]) => [name, oneNotation(text)]);
+const draftOf = (form) => ({ of: form.dataset.draftOf, path: new URL(form.action).pathname, texts: textsOf(form) });
+
+function isTyped(texts) {
+  const all = new Map(texts);
+  return texts.some(([name, text]) => !/^seen-|^new-\d+-type$/.test(name) && text !== (all.get(`seen-${name}`) ?? ""));
+}
 
 for (const form of document.querySelectorAll("[data-person-form], [data-person-conflict]")) {
+  let isDecided = false;
   form.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return;
-    keepDraft({ user: form.dataset.user, path: new URL(form.action).pathname, texts: textsOf(form) });
+    isDecided = true;
+    keepDraft(draftOf(form));
+  });
+  for (const link of document.querySelectorAll("[data-discard]")) {
+    link.addEventListener("click", () => {
+      isDecided = true;
+      forgetDraft();
+    });
+  }
+  addEventListener("pageshow", () => { isDecided = false; });
+  addEventListener("pagehide", () => {
+    if (!isDecided && form.matches("[data-person-form]") && isTyped(textsOf(form))) keepDraft(draftOf(form));
   });
 }
 
@@ -49,18 +75,25 @@ function sendBack(form, texts) {
 }
 
 function offerDraft() {
-  const draft = takeDraft();
+  const draft = readDraft();
+  if (!draft) return;
+  if (draft.path !== location.pathname) {
+    if (draft.path.endsWith("/add/")) forgetDraft(); // whoever was to be added has a page now
+    return;
+  }
   const offer = document.querySelector("[data-draft]");
   const form = document.querySelector("[data-person-form]");
-  if (!draft || !offer || !form || draft.user !== form.dataset.user || draft.path !== location.pathname) return;
-  const shown = new Map(textsOf(form));
+  const shown = form && new Map(textsOf(form));
   const isAsShown = ([name, text]) => /^seen-|^new-\d+-type$/.test(name) || (shown.get(name) ?? "") === text;
-  if (draft.texts.every(isAsShown)) return;
-  keepDraft(draft);
+  // Without an offer the server knows what became of it: it was saved, or is shown.
+  if (!offer || !form || draft.of !== form.dataset.draftOf || draft.texts.every(isAsShown)) {
+    forgetDraft();
+    return;
+  }
   offer.hidden = false;
   offer.querySelector("[data-draft-back]").addEventListener("click", () => sendBack(form, draft.texts));
   offer.querySelector("[data-draft-drop]").addEventListener("click", () => {
-    takeDraft();
+    forgetDraft();
     offer.remove();
     document.querySelector("[name=name]").focus();
   });

@@ -165,6 +165,44 @@ def test_what_was_sent_after_the_session_ended_is_offered_again_after_signing_in
     expect(page.locator("[data-draft]")).to_be_hidden()
 
 
+def test_what_was_typed_beside_somebody_elses_address_is_offered_after_looking_at_them(
+    page: Page, live_server: Any, rina: Persona, workspace: Workspace
+) -> None:
+    budi = Persona.objects.create(workspace=workspace, name="Budi")
+    budi.contacts.create(workspace=workspace, type="email", key="b@example.org", normalized="b@example.org")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.fill("[name=notes]", "Three")
+    page.click("[data-add-contact]")
+    page.select_option("[name=new-0-type]", "email")
+    page.fill("[name=new-0-key]", "b@example.org")
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+
+    page.get_by_role("link", name="Open Budi").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Budi")
+    page.goto(live_server.url + address(rina))
+    with page.expect_navigation():
+        page.get_by_role("button", name="Put it back into the form").click()
+
+    assert page.input_value("[name=notes]") == "Three"
+    with page.expect_navigation():
+        page.get_by_role("link", name="Discard changes").click()
+    expect(page.locator("[data-draft]")).to_be_hidden()
+
+
+def test_nothing_typed_is_left_in_the_browser_after_signing_out(page: Page) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.fill("[name=notes]", "Three")
+    page.reload()
+    kept = page.evaluate("sessionStorage.length")
+
+    page.locator(".topbar details > summary").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign out").click()
+
+    assert (kept, page.evaluate("sessionStorage.length")) == (1, 0)
+
+
 def test_what_was_sent_is_offered_to_nobody_else(page: Page, live_server: Any, admin_user: User, rina: Persona) -> None:
     page.fill("[name=notes]", "Mine")
     page.context.clear_cookies(name="session")
