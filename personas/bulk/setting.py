@@ -13,7 +13,7 @@ from personas.bulk.choosing import Chosen, deleted_since, locked_people, prepare
 from personas.conversion import AttributeGone
 from personas.definitions import write_values
 from personas.history import Cause
-from personas.models import AttributeDefinition, AttributeValue, Operation, OperationRow, Origin, Persona
+from personas.models import AttributeDefinition, AttributeType, AttributeValue, Operation, OperationRow, Origin, Persona
 from personas.operations import UNDOABLE_FOR, begin_operation
 from personas.services import AttributeValueInvalid
 
@@ -28,8 +28,10 @@ def begin_setting(
         stored = parse_value(definition.type, value)
     except ValueError as problem:
         raise AttributeValueInvalid(key=definition.label, problem=str(problem)) from None
-    what = {"label": definition.label, "value": stored[:60]}
     with as_stored():
+        is_yes_or_no = definition.type == AttributeType.BOOLEAN
+        shown = {"true": _("Yes"), "false": _("No")}.get(stored, stored) if is_yes_or_no else stored
+        what = {"label": definition.label, "value": shown[:60]}
         title = _("Set %(label)s to %(value)s") % what if stored else _("Clear %(label)s") % what
     plan = chosen.as_plan() | {"definition": definition.pk, "value": stored}
     return begin_operation(workspace=workspace, kind=Operation.Kind.SET_ATTRIBUTE, title=title, plan=plan, by=by, at=at)

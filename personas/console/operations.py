@@ -19,8 +19,9 @@ from accounts.access import may
 from accounts.console import BoundedPaginator, WorkspaceModelAdmin
 from accounts.language import grouped, retold
 from accounts.models import User
+from personas.console.words import Words
 from personas.importing.columns import columns_of
-from personas.models import Operation, OperationRow, PersonaChange
+from personas.models import AttributeDefinition, Operation, OperationRow, PersonaChange
 from personas.operations import (
     AT_WORK,
     WORK,
@@ -187,10 +188,13 @@ class OperationPages(WorkspaceModelAdmin):
             rows = rows.filter(action__in=tab.actions)
         page = BoundedPaginator(rows, ROWS_A_PAGE).page(request.GET.get("page", ""))
         titles = {column.key: column.title for column in columns_of(operation.workspace)}
+        definitions = AttributeDefinition.objects.filter(workspace=operation.workspace_id)
+        # Of another type, it is the notations that are compared.
+        words = Words([] if operation.kind == Operation.Kind.CONVERT else list(definitions))
         for row in page.object_list:
             is_named = row.action == Action.CREATE  # beside it already
             row.shown = [
-                (_label(field, titles), old, new)
+                (_label(field, titles), words.shown(field, old), words.shown(field, new))
                 for field, old, new in row.differences
                 if not (is_named and field == "name")
             ]

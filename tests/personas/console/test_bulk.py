@@ -77,6 +77,21 @@ def test_attribute_is_set_for_all_that_match_after_a_preview(
     assert [(v.persona, v.value) for v in AttributeValue.objects.all()] == [(people[0], "Jakarta")]
 
 
+def test_preview_says_yes_no_and_days_as_the_page_of_a_person_does(
+    sign_in: SignIn, support_user: User, people: list[Persona]
+) -> None:
+    client = sign_in(support_user)
+    for key, type, value in (("vip", "boolean", "true"), ("since", "date", "2026-11-21")):
+        AttributeDefinition.objects.create(workspace=people[0].workspace, key=key, label=key, type=type)
+        begun(client, BULK, what="set", attribute=key, value=value)
+
+    vip, since = (client.get(on("change", operation)) for operation in Operation.objects.order_by("id"))
+
+    assert "Set vip to Yes" in vip.text
+    assert [row.shown for row in vip.context["rows"]] == [[("vip", "", "Yes")]] * 3
+    assert [row.shown for row in since.context["rows"]] == [[("since", "", "21 Nov 2026")]] * 3
+
+
 def test_stopped_one_says_of_nobody_it_did_not_get_to_that_they_were_changed(
     sign_in: SignIn, support_user: User, people: list[Persona]
 ) -> None:
