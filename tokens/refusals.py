@@ -160,7 +160,7 @@ class BodyTooLarge(RavenError):
 
 @dataclass(eq=False)
 class MediaTypeUnsupported(RavenError):
-    """The body must be JSON in UTF-8: send the header Content-Type: application/json."""
+    """The body must be JSON in UTF-8, not compressed: send the header Content-Type: application/json."""
 
     code: ClassVar[str] = "media_type_unsupported"
 

@@ -161,7 +161,9 @@ _EXPLANATIONS: dict[str, Text] = {
     "endpoint_unknown": _("There is no such address. The program's base URL or path is mistyped."),
     "method_not_allowed": _("The address exists, but not for this method, such as GET in place of POST."),
     "body_too_large": _("The request was too large. The program must send less at a time."),
-    "media_type_unsupported": _("The request was not JSON. The program must send “Content-Type: application/json”."),
+    "media_type_unsupported": _(
+        "The request was not plain JSON. The program must send “Content-Type: application/json”, and compress nothing."
+    ),
     "body_invalid": _("Something in the request was missing or of the wrong kind; the answer below says what."),
     "token_in_body": _("The request's body contained a token's secret, which is never stored or sent on."),
     "idempotency_key_invalid": _("The request's Idempotency-Key was empty, too long, or had unusual characters."),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 import time_machine
 from django.db import connection
 from django.test import Client
@@ -321,6 +322,13 @@ def test_another_media_type_is_415(client: Client, secret: str, media_type: str)
     assert _refusal(answer)[::2] == (415, "media_type_unsupported")
 
 
+def test_a_compressed_body_is_415(call: Api, body: dict[str, Any]) -> None:
+    answer = call("message:send", body, **{"Content-Encoding": "gzip"})
+
+    assert _refusal(answer)[::2] == (415, "media_type_unsupported")
+    assert Message.objects.count() == 0
+
+
 def test_a_body_over_256_kib_is_413(call: Api, body: dict[str, Any]) -> None:
     answer = call("message:send", body | {"message": "x" * 256 * 1024})
 
@@ -579,3 +587,18 @@ def test_a_body_cut_short_of_a_tokens_checksum_is_refused_too(call: Api, body: d
 
     assert _refusal(answer)[::2] == (400, "token_in_body")
     assert secret[17:-6] not in _everything_stored()
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset*=no-such-charset''utf-8", "text/plain; charset=zlib"]
+)
+def test_a_content_type_that_makes_no_sense_is_refused_where_a_body_is_wanted_and_else_ignored(
+    server: str, token: Token, secret: str, content_type: str
+) -> None:
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": content_type}
+
+    wanted = requests.post(f"{server}{BASE}message:send", data=b"{}", headers=headers, timeout=30)
+    ignored = requests.get(f"{server}{BASE}persona?q=%ff", headers=headers, timeout=30)
+
+    assert (wanted.status_code, wanted.json()["code"]) == (415, "media_type_unsupported")
+    assert ignored.status_code == 200
