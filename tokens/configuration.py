@@ -176,14 +176,19 @@ def check_configuration(configuration: Configuration, *, workspace: Workspace) -
         if user is not None and not Membership.objects.filter(workspace=workspace, user=user).exists():
             raise PersonNotInWorkspace(username=user.username, field=name)
     _check_notice_address(given.notice_address.strip())
-    for key in sorted(given.abilities - ABILITY_KEYS):
-        raise AbilityUnknown(key=key, known=", ".join(ability.key for ability in ABILITIES))
+    check_abilities(given.abilities)
     return replace(
         given,
         name=given.name.strip(),
         source_networks=check_networks(given.source_networks),
         notice_address=given.notice_address.strip(),
     )
+
+
+def check_abilities(keys: Iterable[str]) -> None:
+    """Raises AbilityUnknown."""
+    for key in sorted(set(keys) - ABILITY_KEYS):
+        raise AbilityUnknown(key=key, known=", ".join(ability.key for ability in ABILITIES))
 
 
 def check_moments(given: Configuration) -> None:

@@ -20,6 +20,7 @@ from tokens.configuration import (
     PLAIN_FIELDS,
     Configuration,
     FieldChange,
+    check_abilities,
     check_configuration,
     check_moments,
     differences,
@@ -27,6 +28,7 @@ from tokens.configuration import (
 )
 from tokens.models import Callback, SigningSecret, Token, TokenAbility, TokenEvent
 from tokens.notices import EXPIRING, withdraw
+from tokens.refusals import TokenNotFound
 from tokens.secrets import LASTING, TEMPORARY, Secret, new_secret
 
 OVERLAPS = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
@@ -158,7 +160,7 @@ def configure_token(*, token: Token, configuration: Configuration, version: int,
     `version` is the one that the person saw. Raises TokenChangedMeanwhile when it is no longer current, TokenIsRevoked,
     and the errors of `check_configuration`.
     """
-    token = Token.objects.select_for_update().get(pk=token.pk)
+    token = _locked(token)
     if token.revoked_at is not None:
         raise TokenIsRevoked
     if token.version != version:
@@ -178,7 +180,7 @@ def configure_token(*, token: Token, configuration: Configuration, version: int,
 @transaction.atomic
 def switch_token(*, token: Token, on: bool, by: Actor) -> None:
     """The token is switched on or off; off holds from the very next call. Raises TokenIsRevoked."""
-    token = Token.objects.select_for_update().get(pk=token.pk)
+    token = _locked(token)
     if token.revoked_at is not None:
         raise TokenIsRevoked
     if token.is_on != on:
@@ -198,7 +200,11 @@ def revoke_token(*, token: Token, by: Actor) -> None:
 
 @transaction.atomic
 def delete_token(*, token: Token, by: Actor) -> None:
-    """The token and its counters are gone; its history and request log stay until their own time runs out."""
+    """The token and its counters are gone; its history and request log stay until their own time runs out.
+
+    Raises TokenNotFound.
+    """
+    token = _locked(token)  # or calls that are minting from it now would come between
     _record(token, TokenEvent.Kind.DELETED, by=by)
     for callback in Callback.objects.filter(token=token).select_related("destination"):
         remove_destination(destination=callback.destination, by=by.label, at=timezone.now())
@@ -238,7 +244,7 @@ def rotate_token(
     time if that is sooner. Raises TokenIsRevoked, TokenAlreadyRotated, NewTokenEndedAlready,
     ExpirationBeforeActivation and MomentOutOfRange.
     """
-    token = Token.objects.select_for_update(of=("self",)).select_related("replaced_by").get(pk=token.pk)
+    token = _locked(token)
     if token.revoked_at is not None:
         raise TokenIsRevoked
     if token.replaced_by is not None:
@@ -282,14 +288,14 @@ def derive_token(
 ) -> IssuedToken:
     """A temporary token of `parent` exists: it may no more than its parent, ends with it, and after `lifetime`.
 
-    Raises TokenIsTemporary when `parent` is one itself, LifetimeTooLong, and AbilityNotHeld.
+    Raises TokenIsTemporary when `parent` is one itself, LifetimeTooLong, AbilityUnknown, and AbilityNotHeld.
     """
     if parent.parent_id is not None:
         raise TokenIsTemporary
     if not timedelta(0) < lifetime <= MAX_LIFETIME:
         raise LifetimeTooLong
-    held = frozenset(parent.ability_keys)
-    for key in sorted(set(abilities) - held):
+    check_abilities(abilities)
+    for key in sorted(set(abilities) - set(parent.ability_keys)):
         raise AbilityNotHeld(key=key)
     ends_at = min(filter(None, [parent.expires_at, at + lifetime]))
     configuration = Configuration(
@@ -320,6 +326,14 @@ def write_event(*, token: Token, kind: str, changes: Iterable[FieldChange] = (),
         actor_label=by.label,
         happened_at=at,
     )
+
+
+def _locked(token: Token) -> Token:
+    """As it is now, until the transaction ends. Raises TokenNotFound when somebody has just deleted it."""
+    found: Token | None = Token.objects.select_for_update().filter(pk=token.pk).first()
+    if found is None:
+        raise TokenNotFound(token_id=token.public_id)
+    return found
 
 
 def _create(

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
@@ -24,6 +25,7 @@ from tokens.configuration import (
     TokenNameMissing,
 )
 from tokens.models import Status, Token, TokenEvent
+from tokens.refusals import TokenNotFound
 from tokens.secrets import new_secret
 from tokens.services import (
     COMMAND_LINE,
@@ -305,3 +307,19 @@ def test_the_query_for_a_status_finds_just_the_tokens_that_have_it(
 
     assert found == {token for token in Token.objects.all() if token.status_at(now) == status}
     assert found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda token: configure_token(token=token, configuration=Configuration.of(token), version=1, by=COMMAND_LINE),
+        lambda token: switch_token(token=token, on=False, by=COMMAND_LINE),
+        lambda token: rotate_token(token=token, overlap=timedelta(0), by=COMMAND_LINE),
+        lambda token: delete_token(token=token, by=COMMAND_LINE),
+    ],
+)
+def test_a_token_that_somebody_has_just_deleted_is_not_found(token: Token, change: Callable[[Token], object]) -> None:
+    Token.objects.filter(pk=token.pk).delete()
+
+    with pytest.raises(TokenNotFound):
+        change(token)

@@ -43,7 +43,13 @@ from personas.services import (
     VersionConflict,
 )
 from raven_admin.errors import RavenError
-from tokens.configuration import AnchorNotUsable, MomentOutOfRange, NoticeAddressInvalid, TokenNameInvalid
+from tokens.configuration import (
+    AbilityUnknown,
+    AnchorNotUsable,
+    MomentOutOfRange,
+    NoticeAddressInvalid,
+    TokenNameInvalid,
+)
 from tokens.endpoints import STATUS_OF, Answer, refusal_headers
 from tokens.handing_on import ExpirationBeyondOwn, NetworksBeyondOwn
 from tokens.refusals import ProInactive, TokenNotFound, Unauthorized
@@ -134,6 +140,7 @@ _PATHS: dict[type[RavenError], Callable[[Any], str]] = {
     LocationCodeTaken: lambda _error: "code",
     TimeZoneUnknown: lambda _error: "time_zone",
     VersionConflict: lambda _error: "If-Match",
+    AbilityUnknown: lambda _error: "ability",
     AbilityNotHeld: lambda _error: "ability",
     ExpirationBeyondOwn: lambda _error: "expires_at",
     NetworksBeyondOwn: lambda _error: "source_networks",

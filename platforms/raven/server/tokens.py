@@ -43,7 +43,7 @@ from tokens.handing_on import (
     no_later_than_own,
 )
 from tokens.models import Token
-from tokens.refusals import TokenNotFound
+from tokens.refusals import TokenNotFound, TokenUnknown
 from tokens.secrets import DIGEST_SCHEME, is_public_id
 from tokens.services import (
     AbilityNotHeld,
@@ -84,8 +84,11 @@ def token_derive(call: Call, body: wire.TokenDerive) -> Answer:
         get_persona(workspace_id=call.token.workspace_id, persona_id=body.persona)
     if body.topic is not None and not _topics(call).filter(pk=body.topic).exists():
         raise TopicNotFound(topic_id=body.topic)
+    parent = Token.objects.select_related("workspace").filter(pk=call.token.token_id).first()
+    if parent is None:  # deleted since its secret was looked at
+        raise TokenUnknown
     issued = derive_token(
-        parent=Token.objects.select_related("workspace").get(pk=call.token.token_id),
+        parent=parent,
         abilities=body.ability,
         lifetime=timedelta(seconds=body.seconds),
         bound_persona_id=body.persona,
@@ -197,7 +200,7 @@ ENDPOINTS = (
     Endpoint(
         "POST", "token:derive", "token_derive", token_derive, "Mint a temporary token",
         body=wire.TokenDerive, data=wire.DerivedData,
-        refusals=(AbilityNotHeld, LifetimeTooLong, TokenIsTemporary, PersonaNotFound, TopicNotFound),
+        refusals=(AbilityUnknown, AbilityNotHeld, LifetimeTooLong, TokenIsTemporary, PersonaNotFound, TopicNotFound),
     ),
     Endpoint(
         "GET", "token", "token_write", token_list, "List the tokens",

@@ -181,7 +181,7 @@ def test_pepper_that_is_not_held_here_is_refused_with_what_to_do(call: Api, else
         ({"last_four": "a_4f"}, 400, "body_invalid", "last_four"),
         ({"name": ...}, 400, "body_invalid", "name"),
         ({"token": "mine"}, 400, "body_invalid", "token"),
-        ({"ability": ["fly"]}, 400, "ability_unknown", ""),
+        ({"ability": ["fly"]}, 400, "ability_unknown", "ability"),
         ({"topic_anchor": "Nothing"}, 404, "anchor_not_usable", ""),
         ({"user_alias": "nobody"}, 404, "user_not_found", "user_alias"),
         ({"caretaker": "nobody"}, 404, "user_not_found", "caretaker"),

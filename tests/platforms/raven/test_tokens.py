@@ -121,6 +121,16 @@ def test_a_derived_token_may_what_was_asked_for_as_long_as_was_asked_for(
     assert said == [200, "ability_missing", "token_expired"]
 
 
+def test_a_token_that_is_deleted_while_it_mints_is_unknown(
+    call: Api, token: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platforms.raven.server.tokens.get_persona", lambda **_: Token.objects.all().delete())
+
+    answer = call("token:derive", {"ability": ["persona_read"], "persona": 1})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_unknown")
+
+
 def test_a_derived_token_ends_with_its_parent(call: Api, token: Token, clock: time_machine.Traveller) -> None:
     Token.objects.filter(pk=token.pk).update(expires_at=NOW + timedelta(seconds=30))
 
@@ -134,7 +144,7 @@ def test_a_derived_token_ends_with_its_parent(call: Api, token: Token, clock: ti
     [
         ({"ability": []}, 400, "body_invalid", "ability"),
         ({"ability": "persona_read"}, 400, "body_invalid", "ability"),
-        ({"ability": ["persona_read", "fly"]}, 403, "ability_not_held", "ability"),
+        ({"ability": ["persona_read", "fly"]}, 400, "ability_unknown", "ability"),
         ({"ability": ["persona_read", "location_read"]}, 403, "ability_not_held", "ability"),
         ({"seconds": 0}, 400, "body_invalid", "seconds"),
         ({"seconds": 3601}, 400, "body_invalid", "seconds"),
