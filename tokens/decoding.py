@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,12 +15,19 @@ from raven_admin.masking import mask_hidden_tokens
 from tokens import request_log
 from tokens.refusals import BodyInvalid, BodyTooLarge, MediaTypeUnsupported, QueryInvalid, TokenInBody
 
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})")
 _NULL = re.compile(r"\0|(?<!\\)(?:\\\\)*\\u0000")
 """Behind an even number of backslashes: those are text, and an odd one would make text of this one."""
 _MAX_REST_BYTES = 4 * 1024 * 1024
 """So much of a body that is too large is read and thrown away before it is refused."""
-_FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
+_FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`|^`(\w+)` must be ")
+_MEMBER = re.compile(r"\[\.\.\.\]|[^.\[\]]+")
+_HOW_TO_WRITE = {
+    "Invalid RFC3339 encoded datetime": "2026-11-21T09:30:00Z",
+    "Expected `datetime` with a timezone component": "2026-11-21T09:30:00Z",
+    "Invalid RFC3339 encoded date": "2026-11-21",
+}
+"""What msgspec says of a moment or a day, and what such a one looks like."""
 
 
 def read_body(request: HttpRequest) -> bytes:
@@ -43,12 +50,14 @@ def decode_body(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) 
     if len(body) > settings.MAX_BODY_BYTES:
         raise BodyTooLarge(max_bytes=settings.MAX_BODY_BYTES)
     charset = (request.content_params or {}).get("charset", "utf-8")
-    if request.content_type != "application/json" or charset.lower() != "utf-8":
+    if request.content_type != "application/json" or charset.lower() not in {"utf-8", "utf8"}:
+        raise MediaTypeUnsupported
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() not in {"identity", ""}:
         raise MediaTypeUnsupported
     try:
         decoded = _with_whole_numbers(body, shape)
     except msgspec.ValidationError as error:
-        raise _body_invalid(error) from None
+        raise _body_invalid(error, shape) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BodyInvalid(path="", problem=f"The body is not JSON in UTF-8: {error}") from None
     except RecursionError:
@@ -116,15 +125,17 @@ def decode_query(request: HttpRequest, shape: type[msgspec.Struct]) -> msgspec.S
     try:
         return msgspec.convert(given, shape)
     except msgspec.ValidationError as error:
-        refused = _body_invalid(error)
+        refused = _body_invalid(error, shape)
         problem = refused.problem.replace("Object contains unknown field", "There is no parameter")
+        if "datetime" in problem and " " in str(given.get(refused.path, "")):
+            problem += ", its + as %2B"
         raise QueryInvalid(path=refused.path, problem=problem) from None
 
 
 @cache
 def _unquoted_parameters(shape: type[msgspec.Struct]) -> frozenset[str]:
     """The names of those that are numbers or booleans."""
-    fields = msgspec.json.schema_components([shape], ref_template="{name}")[1][shape.__name__]["properties"]
+    fields = _schema_of(shape)[1][shape.__name__]["properties"]
     types = {name: {choice.get("type") for choice in field.get("anyOf", [field])} for name, field in fields.items()}
     return frozenset(name for name, kinds in types.items() if kinds & {"integer", "boolean"})
 
@@ -136,10 +147,54 @@ def _unquoted(text: str) -> int | bool | str:
     return {"true": True, "false": False}.get(text, text)
 
 
-def _body_invalid(error: msgspec.ValidationError) -> BodyInvalid:
+def _body_invalid(error: msgspec.ValidationError, shape: type[msgspec.Struct]) -> BodyInvalid:
     """From "Object contains unknown field `x` - at `$.topic`" to the path `topic.x`."""
     problem, _at, where = str(error).partition(" - at `$")
     path = where.removesuffix("`")
-    if field_named := _FIELD_NAMED.search(problem):
-        path = f"{path}.{field_named[1]}"
-    return BodyInvalid(path=path.removeprefix("."), problem=problem)
+    wanted = _schemas_at(path, shape)
+    if named := _FIELD_NAMED.search(problem):
+        path = f"{path}.{named[1] if named[1] is not None else named[2]}"
+    return BodyInvalid(path=path.removeprefix("."), problem=_with_what_is_possible(problem, wanted))
+
+
+def _with_what_is_possible(problem: str, wanted: Sequence[dict[str, Any]]) -> str:
+    """What msgspec says, and the way out of it; a program's author knows no regular expressions of ours."""
+    if example := _HOW_TO_WRITE.get(problem):
+        return f"{problem}: write it as {example}"
+    if problem.startswith("Invalid enum value"):
+        known = [str(value) for schema in wanted for value in schema.get("enum", ())]
+        return f"{problem}. Known are: {', '.join(known)}."
+    said, is_of_pattern, _regex = problem.partition(" matching regex ")
+    described = [schema["description"] for schema in wanted if "pattern" in schema and "description" in schema]
+    return f"{said}: {described[0]}" if is_of_pattern and described else problem
+
+
+def _schemas_at(path: str, shape: type[msgspec.Struct]) -> Sequence[dict[str, Any]]:
+    """The JSON schemas of what may stand at `path`, as msgspec writes it: `.recipient[0].contact[...].type`."""
+    schema, components = _schema_of(shape)
+    schemas = _choices(schema, components)
+    for member in _MEMBER.findall(path):
+        within = [
+            inner
+            for outer in schemas
+            for inner in (
+                outer.get("properties", {}).get(member),
+                outer.get("items"),
+                outer.get("additionalProperties"),
+            )
+            if isinstance(inner, dict)
+        ]
+        schemas = [choice for inner in within for choice in _choices(inner, components)]
+    return schemas
+
+
+def _choices(schema: dict[str, Any], components: dict[str, Any]) -> list[dict[str, Any]]:
+    """`schema`, or what it refers to, and all that it may be instead."""
+    schema = components.get(schema["$ref"], schema) if "$ref" in schema else schema
+    return [schema, *(choice for each in schema.get("anyOf", ()) for choice in _choices(each, components))]
+
+
+@cache
+def _schema_of(shape: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, Any]]:
+    (schema,), components = msgspec.json.schema_components([shape], ref_template="{name}")
+    return schema, components

@@ -12,7 +12,10 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from platforms.schemas import ANY_TEXT, EMAIL, VISIBLE, VISIBLE_LINE, phone_pattern
 
-Id = Annotated[int, Meta(ge=1, le=2**63 - 1)] | Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
+Id = (
+    Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    | Annotated[str, Meta(pattern=r"^[0-9]{1,18}$(?!\n)", description="A number, or its digits.")]
+)
 Text255 = Annotated[str, Meta(max_length=255, extra_json_schema={"pattern": ANY_TEXT})]
 
 

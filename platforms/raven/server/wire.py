@@ -41,7 +41,20 @@ TokenStatusName = Annotated[str, one_of(Status.values)]
 Direction = Annotated[str, one_of(messaging.models.Message.Direction.values)]
 RecipientState = Annotated[str, one_of(messaging.models.Recipient.State.values)]
 TokenName = Annotated[str, Meta(min_length=1, max_length=100, extra_json_schema={"pattern": PLAIN_LINE})]
-TokenDigest = Annotated[str, Meta(pattern=rf"^{DIGEST_SCHEME}[0-9a-f]{{64}}$(?!\n)")]
+TokenDigest = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{DIGEST_SCHEME}[0-9a-f]{{64}}$(?!\n)",
+        description=f"`{DIGEST_SCHEME}` and 64 hexadecimal digits in lower case.",
+    ),
+]
+LocationName = Annotated[
+    str, Meta(min_length=1, max_length=100, pattern=VISIBLE, description="A name that can be seen.")
+]
+LocationCode = Annotated[
+    str, Meta(pattern=r"^[-a-zA-Z0-9_]{1,50}$(?!\n)", description="Up to 50 letters of A to Z, digits, `-` and `_`.")
+]
+TopicName = Annotated[str, Meta(min_length=1, max_length=255, pattern=VISIBLE, description="A name that can be seen.")]
 TimeZone = Annotated[str, Meta(max_length=64, extra_json_schema={"$ref": "#/components/schemas/TimeZone"})]
 Network = Annotated[str, Meta(extra_json_schema={"$ref": "#/components/schemas/Network"})]
 _MAIL_ADDRESS = r"^[A-Za-z0-9_+-]{1,60}(\.[A-Za-z0-9_+-]{1,60})*@([a-z0-9]{1,30}\.)+[a-z]{2,20}$"
@@ -84,7 +97,7 @@ class Recipient(msgspec.Struct, forbid_unknown_fields=True):
 class Topic(msgspec.Struct, forbid_unknown_fields=True):
     """`type` is persona, group or mass."""
 
-    name: Name
+    name: TopicName
     type: TopicTypeName = ""
 
 
@@ -137,7 +150,7 @@ class ContactAdd(msgspec.Struct, forbid_unknown_fields=True):
 class TopicAdd(msgspec.Struct, forbid_unknown_fields=True):
     """A topic of type persona or group names its one recipient; one of type mass names none."""
 
-    name: Name
+    name: TopicName
     type: TopicTypeName
     recipient: list[Recipient] = []
 
@@ -159,8 +172,8 @@ class TemplateSend(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class LocationAdd(msgspec.Struct, forbid_unknown_fields=True):
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
-    code: Annotated[str, Meta(pattern=r"^[-a-zA-Z0-9_]{1,50}$(?!\n)")]
+    name: LocationName
+    code: LocationCode
     time_zone: TimeZone
     address: Annotated[str, Meta(max_length=500)] = ""
     phone: Annotated[str, Meta(max_length=30)] = ""
@@ -170,8 +183,8 @@ class LocationAdd(msgspec.Struct, forbid_unknown_fields=True):
 class LocationUpdate(msgspec.Struct, forbid_unknown_fields=True):
     """What is left out stays as it is."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
-    code: Annotated[str, Meta(pattern=r"^[-a-zA-Z0-9_]{1,50}$(?!\n)")] | UnsetType = UNSET
+    name: LocationName | UnsetType = UNSET
+    code: LocationCode | UnsetType = UNSET
     time_zone: TimeZone | UnsetType = UNSET
     address: Annotated[str, Meta(max_length=500)] | UnsetType = UNSET
     phone: Annotated[str, Meta(max_length=30)] | UnsetType = UNSET
@@ -217,9 +230,14 @@ class TokenShare(TokenIssue, forbid_unknown_fields=True, kw_only=True):
     """
 
     digest: TokenDigest
-    pepper: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")]
-    last_four: Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{4}$(?!\n)")]
-    replaces: Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{12}$(?!\n)")] | UnsetType = UNSET
+    pepper: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)", description="16 hexadecimal digits in lower case.")]
+    last_four: Annotated[
+        str, Meta(pattern=r"^[0-9A-Za-z]{4}$(?!\n)", description="The secret's last four letters and digits.")
+    ]
+    replaces: (
+        Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{12}$(?!\n)", description="A token's id, of 12 letters and digits.")]
+        | UnsetType
+    ) = UNSET
 
 
 class TokenRotate(_Moments, forbid_unknown_fields=True, kw_only=True):

@@ -157,7 +157,7 @@ def test_an_export_since_a_moment_has_only_what_came_after(call: Api, exported: 
     [
         ("format=pdf", "format"),
         ("updated_since=2026", "updated_since"),
-        ("updated_since=0001-01-01T00:00:00%2B14:00", ""),
+        ("updated_since=0001-01-01T00:00:00%2B14:00", "updated_since"),
         ("topic=1", "topic"),
     ],
 )

@@ -1,5 +1,7 @@
 """Values at the edge of what the wire takes: found by calls made from the document."""
 
+from typing import Any
+
 import pytest
 
 from accounts.models import Workspace
@@ -24,8 +26,8 @@ pytestmark = pytest.mark.django_db
         ("updated_since=123", "updated_since"),
         ("updated_since=null", "updated_since"),
         ("updated_since=2026-11-21T09:30:00", "updated_since"),
-        ("updated_since=0001-01-01T00:00:00%2B23:59", ""),
-        ("updated_since=9999-12-31T23:59:59-23:59", ""),
+        ("updated_since=0001-01-01T00:00:00%2B23:59", "updated_since"),
+        ("updated_since=9999-12-31T23:59:59-23:59", "updated_since"),
         ("q=a%00b", ""),
         ("&".join(f"p{number}=1" for number in range(1001)), ""),
     ],
@@ -73,3 +75,43 @@ def test_a_moment_that_would_be_answered_beyond_its_years_is_refused(call: Api, 
 
     assert answer.status_code == 400
     assert answer.json()["code"] == "body_invalid"
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "path", "message"),
+    [
+        ("persona?cursor=2", None, "cursor", "Expected `str`: The `next` of the page before."),
+        ("persona:export?format=XLSX", None, "format", "Invalid enum value 'XLSX'. Known are: csv, ndjson, xlsx."),
+        (
+            "persona?updated_since=2026-11-21T09:30:00+07:00", None, "updated_since",
+            "Invalid RFC3339 encoded datetime: write it as 2026-11-21T09:30:00Z, its + as %2B",
+        ),
+        (
+            "persona?updated_since=2026-11-21T09:30:00", None, "updated_since",
+            "Expected `datetime` with a timezone component: write it as 2026-11-21T09:30:00Z",
+        ),
+        (
+            "persona?updated_since=1899-01-01T00:00:00Z", None, "updated_since",
+            "`updated_since` must be between the years 1900 and 2999",
+        ),
+        (f"persona?limit={'9' * 30}", None, "limit", "Expected `int` <= 200"),
+        (
+            "persona:add", {"name": "Peter", "birthday": "21.11.1990"}, "birthday",
+            "Invalid RFC3339 encoded date: write it as 2026-11-21",
+        ),
+        (
+            "location", {"name": "Jakarta", "code": "JKT 1", "time_zone": "Asia/Jakarta"}, "code",
+            "Expected `str`: Up to 50 letters of A to Z, digits, `-` and `_`.",
+        ),
+        (
+            "message:send", {"message": "Hello!", "topic": {"type": "mass", "name": " \r\n"}}, "topic.name",
+            "Expected `str`: A name that can be seen.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_is_possible_instead(
+    call: Api, operation: str, given: Any, path: str, message: str
+) -> None:
+    answer = call(operation, given)
+
+    assert (answer.status_code, answer.json()["errors"]) == (400, [{"path": path, "message": message}])
