@@ -3,17 +3,22 @@
 from dataclasses import asdict, dataclass
 from functools import partial, wraps
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.main import SEARCH_VAR
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import views
@@ -109,7 +114,16 @@ class ConsoleSite(AdminSite):
                 return redirect(f"{request.path}?{query.urlencode()}")
             return view(request, *args, **kwargs)
 
-        return super().admin_view(without_secret, cacheable)
+        page = super().admin_view(without_secret, cacheable)
+
+        @wraps(page)
+        def where_one_was(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method != "POST" or request.user.is_authenticated:
+                return page(request, *args, **kwargs)
+            messages.warning(request, gettext("You were signed out meanwhile, so nothing was done."))
+            return redirect_to_login(_sent_from(request), reverse("admin:login"))
+
+        return where_one_was
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         own = [
@@ -265,3 +279,12 @@ class ConsoleSite(AdminSite):
 def _searched(request: HttpRequest) -> str:
     """What is looked for; PostgreSQL knows no text with a null character in it."""
     return request.GET.get(SEARCH_VAR, "").replace("\0", "").strip()[:SEARCHED_AT_MOST]
+
+
+def _sent_from(request: HttpRequest) -> str:
+    """The page that a form was sent from: what it was sent to may be none to come back to."""
+    page = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure()):
+        return request.get_full_path()
+    parts = urlsplit(page)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -24,6 +24,7 @@ from raven_admin.errors import RavenError
 
 _STATE = "state"
 _DISMISSED = "dismissed"
+_LOOKED_AT = "duplicates_looked_at"
 
 
 class ReasonFilter(admin.SimpleListFilter):
@@ -48,6 +49,12 @@ class PairChangeList(WorkspaceChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows = super().get_queryset(request, exclude_parameters)
         return rows.filter(dismissed_at__isnull=not is_dismissed(request))
+
+
+def queue_address(request: HttpRequest) -> str:
+    """The list as it was looked at last, whose next pair is where the keyboard goes on."""
+    query = request.session.get(_LOOKED_AT, "")
+    return f"{reverse('admin:personas_duplicatepair_changelist')}{query and f'?{query}'}#next"
 
 
 def is_dismissed(request: HttpRequest) -> bool:
@@ -89,6 +96,8 @@ class DuplicatePages(WorkspaceModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         workspace = current_workspace(request)
+        if (query := request.GET.urlencode()) != request.session.get(_LOOKED_AT, ""):
+            request.session[_LOOKED_AT] = query
         context = {
             "title": gettext("Duplicates"),
             "tab": _DISMISSED if is_dismissed(request) else "open",
@@ -141,4 +150,4 @@ class DuplicatePages(WorkspaceModelAdmin):
             messages.error(request, str(refusal))
         else:
             messages.success(request, told % {"first": pair.first.name, "second": pair.second.name})
-        return redirect("admin:personas_duplicatepair_changelist")
+        return redirect(queue_address(request))

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.console import Text, WorkspaceModelAdmin, whole_number
 from accounts.language import grouped
 from accounts.roles import Action
+from personas.console.duplicates import queue_address
 from personas.console.person import cause_of
 from personas.console.words import Words
 from personas.merging import Choice, Side, compare, merge_personas
@@ -162,7 +163,7 @@ class MergePages(WorkspaceModelAdmin):
         undo = reverse("admin:personas_merge_change", args=[merge.pk])
         messages.success(request, format_html('{} <a href="{}">{}</a>', told, undo, gettext("Undo this merge")))
         if request.POST.get("back") == _FROM_QUEUE:
-            return redirect("admin:personas_duplicatepair_changelist")
+            return redirect(queue_address(request))
         return redirect("admin:personas_persona_change", kept.pk)
 
     def _choose(
@@ -179,6 +180,7 @@ class MergePages(WorkspaceModelAdmin):
             "absorbed": absorbed,
             "problem": problem,
             "back": back.get("back", ""),
+            "cancel_url": queue_address(request) if back else reverse("admin:personas_persona_change", args=[kept.pk]),
             "choices": shown,
             "chosen": chosen,
             "different": [each for each in shown if each.choice.is_open],

@@ -107,6 +107,21 @@ def test_signing_in_returns_to_the_page_that_was_asked_for(client: Client, viewe
     ] == profile  # fmt: skip
 
 
+def test_what_was_sent_after_the_session_ended_leads_back_to_the_page_it_was_sent_from(
+    client: Client, viewer_user: User
+) -> None:
+    switch, profile = reverse("admin:switch_workspace"), reverse("admin:profile")
+
+    asked = client.post(switch, headers={"Referer": f"http://testserver{profile}?x=1"})
+    elsewhere = client.post(switch, headers={"Referer": "https://evil.example/"})
+    given = {"username": "citra", "password": PASSWORD, "next": f"{profile}?x=1"}
+    page = client.post(asked["Location"], given, follow=True)
+
+    assert asked["Location"] == f"{LOGIN}?next={profile}%3Fx%3D1"
+    assert elsewhere["Location"] == f"{LOGIN}?next={switch}"
+    assert "You were signed out meanwhile, so nothing was done." in page.text
+
+
 def test_signing_out_takes_a_post(client: Client, viewer_user: User) -> None:
     client.force_login(viewer_user, backend="django.contrib.auth.backends.ModelBackend")
 

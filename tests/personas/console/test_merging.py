@@ -156,9 +156,11 @@ def test_kept_one_can_be_swapped_with_the_same_result(support: Client, rina: Per
 def test_after_a_merge_from_the_queue_the_queue_goes_on(support: Client, pair: DuplicatePair) -> None:
     url = _merge_url(pair.first, pair.second)
 
+    support.get(f"{QUEUE}?reason=same_number")
+
     answer = support.post(url, _posted(pair.first, pair.second, back="queue"))
 
-    assert answer["Location"] == QUEUE
+    assert answer["Location"] == f"{QUEUE}?reason=same_number#next"
     assert not DuplicatePair.objects.exists()
 
 

@@ -60,6 +60,21 @@ def _press(page: Page, text: str) -> None:
         page.keyboard.press("Enter")
 
 
+def test_after_a_pair_was_decided_the_next_is_one_tab_away(
+    context: BrowserContext, live_server: Any, support_user: User, workspace: Workspace, pair: DuplicatePair
+) -> None:
+    third, fourth = _add(workspace, "3", "+6281200000103"), _add(workspace, "4", "+6281200000104")
+    DuplicatePair.objects.create(workspace=workspace, first=third, second=fourth, reason="same_number", detail="+62")
+    page = signed_in(context, live_server.url, support_user).new_page()
+    page.goto(live_server.url + reverse("admin:personas_duplicatepair_changelist"))
+
+    _press(page, "Not a duplicate")
+    page.keyboard.press("Tab")
+
+    assert page.evaluate("document.activeElement.ariaLabel") == "Merge: Rina Hartono and R. <b>Hartono</b>"
+    expect(page.locator(".callout--good")).to_be_in_viewport()
+
+
 def test_pair_is_merged_and_undone_by_keyboard_alone(
     context: BrowserContext, live_server: Any, support_user: User, pair: DuplicatePair
 ) -> None:
