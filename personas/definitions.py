@@ -92,19 +92,19 @@ def add_attribute(*, workspace: Workspace, key: str, label: str, type: str, hint
 
 
 @transaction.atomic
-def move_attribute(*, definition: AttributeDefinition, up: bool) -> bool:
-    """The attribute has changed places with its neighbour; returns False when it has none on that side."""
+def move_attribute(*, definition: AttributeDefinition, up: bool) -> int:
+    """The attribute has changed places with its neighbour, if it has one on that side; returns its place, from 0."""
     Workspace.objects.select_for_update().get(pk=definition.workspace_id)
     ordered = list(AttributeDefinition.objects.filter(workspace=definition.workspace_id).order_by("position", "pk"))
     at = ordered.index(definition)
     to = at - 1 if up else at + 1
     if not 0 <= to < len(ordered):
-        return False
+        return at
     ordered[at], ordered[to] = ordered[to], ordered[at]
     for position, moved in enumerate(ordered, start=1):
         moved.position = position
     AttributeDefinition.objects.bulk_update(ordered, ["position"])
-    return True
+    return to
 
 
 def count_values(definition: AttributeDefinition, *, at_most: int = CLEARED_AT_ONCE + 1) -> int:

@@ -10,13 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import current_workspace
-from accounts.console import WorkspaceModelAdmin
+from accounts.console import WorkspaceModelAdmin, page_size
 from accounts.language import as_stored, grouped
 from accounts.models import User
 from accounts.roles import Action
@@ -146,8 +146,10 @@ class AttributeDefinitionPages(WorkspaceModelAdmin):
         definition = self._definition(request, object_id, to_write=True)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        move_attribute(definition=definition, up=request.POST.get("to") == "up")
-        return redirect("admin:personas_attributedefinition_changelist")
+        up = request.POST.get("to") == "up"
+        place = move_attribute(definition=definition, up=up)
+        page = f"{reverse('admin:personas_attributedefinition_changelist')}?p={place // page_size(request) + 1}"
+        return redirect(f"{page}#{'up' if up else 'down'}-{definition.pk}")  # the same button: Enter moves it on
 
     def type_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Which type it shall have; what that does to the values is shown before anything is done."""

@@ -87,7 +87,7 @@ def test_moving_changes_places_with_the_neighbour_and_stops_at_the_ends(workspac
         move_attribute(definition=city, up=False),
     ]
 
-    assert moved == [False, True, True, False]
+    assert moved == [0, 0, 2, 2]
     assert _order(workspace) == ["plan", "size", "city"]
 
 

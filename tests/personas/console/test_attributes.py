@@ -95,6 +95,18 @@ def test_buttons_put_attributes_in_order(ayu: Client, size: AttributeDefinition)
     assert ayu.get(page("move", size)).status_code == 405
 
 
+def test_moving_an_attribute_leads_to_it_and_the_same_button(ayu: Client, size: AttributeDefinition) -> None:
+    AttributeDefinition.objects.bulk_create(
+        AttributeDefinition(workspace=size.workspace, key=f"k{n}", label=f"K{n}", position=n) for n in range(1, 30)
+    )
+    last = AttributeDefinition.objects.get(key="k29")
+
+    places = [ayu.post(page("move", last), {"to": to})["Location"] for to in ("down", *["up"] * 5)]
+
+    assert places == [f"{LIST}?p=2#down-{last.pk}", *[f"{LIST}?p=2#up-{last.pk}"] * 4, f"{LIST}?p=1#up-{last.pk}"]
+    assert f'id="up-{last.pk}"' in ayu.get(places[-1]).text
+
+
 def test_type_is_changed_after_its_values_were_looked_at(ayu: Client, size: AttributeDefinition, rina: Persona) -> None:
     answer: Any = ayu.post(page("type", size), {"type": "number"})
     operation = work_off(Operation.objects.get())
