@@ -214,6 +214,8 @@ def test_pages_of_operations_break_no_rule_in_any_state(
     watched.check(page_of(upload(b"broken \xff")))
     watched.check(page_of(upload(workbook(["Wer"], ["Rina"]))))
     watched.check(page_of(cancel_operation(operation_id=upload(FILE).pk)))
+    stopped = start_operation(operation_id=upload(FILE).pk, by=support_user, at=AT)
+    watched.check(page_of(cancel_operation(operation_id=stopped.pk)) + "?rows=waiting")
     watched.check(reverse("admin:personas_operation_changelist"))
 
     assert watched.findings == []

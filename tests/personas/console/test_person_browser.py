@@ -295,6 +295,11 @@ def test_pages_of_a_person_break_no_rule_of_axe_policy_or_width(
     watched.look("conflict")
     assert page.evaluate("document.activeElement.id") == "theirs-1"
     page.goto(live_server.url + address(rina))
+    page.fill("[name=name]", "Left")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    watched.look("typed and left")
+    page.get_by_role("button", name="Forget it").click()
     page.fill("[name=name]", "Mine")
     delete_persona(workspace=workspace, persona_id=rina.pk, cause=CAUSE)
     with page.expect_navigation():
