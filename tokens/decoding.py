@@ -1,5 +1,6 @@
 """From what a call sends to the typed value that its endpoint takes; whatever is not that is refused by its place."""
 
+import io
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -8,8 +9,10 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
-from django.core.exceptions import TooManyFieldsSent
+from django.core.exceptions import SuspiciousOperation, TooManyFieldsSent
+from django.core.files.uploadhandler import MemoryFileUploadHandler
 from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
 
 from raven_admin.masking import mask_hidden_tokens
 from tokens import request_log
@@ -21,6 +24,7 @@ _NULL = re.compile(r"\0|(?<!\\)(?:\\\\)*\\u0000")
 _MAX_REST_BYTES = 4 * 1024 * 1024
 """So much of a body that is too large is read and thrown away before it is refused."""
 _FIELD_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`|^`(\w+)` must be ")
+_BASE64_PART = re.compile(rb"^content-transfer-encoding:\s*base64", re.IGNORECASE | re.MULTILINE)
 _MEMBER = re.compile(r"\[\.\.\.\]|[^.\[\]]+")
 _HOW_TO_WRITE = {
     "Invalid RFC3339 encoded datetime": "2026-11-21T09:30:00Z",
@@ -49,6 +53,8 @@ def decode_body(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) 
     """The value of `shape` that the body is. Raises BodyTooLarge, MediaTypeUnsupported, BodyInvalid and TokenInBody."""
     if len(body) > settings.MAX_BODY_BYTES:
         raise BodyTooLarge(max_bytes=settings.MAX_BODY_BYTES)
+    if request.content_type == "multipart/form-data" and getattr(shape, "form", None):
+        return _decode_form(request, body, shape)
     charset = (request.content_params or {}).get("charset", "utf-8")
     if request.content_type != "application/json" or charset.lower() not in {"utf-8", "utf8"}:
         raise MediaTypeUnsupported
@@ -69,6 +75,44 @@ def decode_body(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) 
     if mask_hidden_tokens(text) != text:
         raise TokenInBody
     return decoded
+
+
+def _decode_form(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    """As `decode_body`, of multipart/form-data: JSON where no text is wanted, and of a file its name."""
+    if _BASE64_PART.search(body):  # in which the log would not find what it has to mask
+        raise MediaTypeUnsupported
+    about = {"CONTENT_TYPE": request.META["CONTENT_TYPE"], "CONTENT_LENGTH": str(len(body))}
+    try:
+        texts, files = MultiPartParser(about, io.BytesIO(body), [MemoryFileUploadHandler()], "utf-8").parse()
+        if not files:
+            body.decode()
+    except (MultiPartParserError, SuspiciousOperation, UnicodeDecodeError):
+        raise BodyInvalid(path="", problem="The body is not multipart/form-data in UTF-8.") from None
+    given: dict[str, Any] = {
+        name.removesuffix("[]"): [file.name for file in of_name] for name, of_name in files.lists()
+    }
+    for name, values in texts.lists():
+        if len(values) > 1 or name in given:
+            raise BodyInvalid(path=name, problem=f"The member “{name}” stands twice; send it once.")
+        if "\0" in values[0]:
+            raise BodyInvalid(path=name, problem="The body contains a null character, which no text may.")
+        if mask_hidden_tokens(values[0]) != values[0]:
+            raise TokenInBody
+        given[name] = _meant(values[0], _schemas_at(f".{name}", shape))
+    try:
+        return msgspec.convert(given, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise _body_invalid(error, shape) from None
+
+
+def _meant(text: str, wanted: Sequence[dict[str, Any]]) -> Any:
+    """The JSON value that `text` writes, unless a text is wanted or it is none."""
+    if any(schema.get("type") == "string" for schema in wanted):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
 
 
 def has_null_character(json_text: str) -> bool:

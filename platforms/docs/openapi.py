@@ -161,6 +161,8 @@ class _Maker:
                 "required": not endpoint.may_lack_body,
                 "content": {"application/json": content},
             }
+            if form := getattr(endpoint.body, "form", None):
+                operation["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
         operation["responses"] = {str(endpoint.status): self._success(endpoint), **self._refused(endpoint)}
         operation["x-abilities"] = [endpoint.ability] if endpoint.ability else list(endpoint.one_of)
         return operation

@@ -5,7 +5,7 @@ Chatwoot's source answers. Members that we accept and do not keep are named in t
 Chatwoot reads an id from a number and from its digits, and null as if the member were left out.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -118,8 +118,19 @@ class ToggleStatus(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MessageCreate(msgspec.Struct, forbid_unknown_fields=True):
-    """`incoming` is from the contact, `outgoing` to them."""
+    """`incoming` is from the contact, `outgoing` to them. Chatwoot's own clients send it as a form."""
 
+    form: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "required": ["content"],
+        "additionalProperties": False,
+        "properties": {
+            "content": {"type": "string", "minLength": 1, "maxLength": 4096, "pattern": ANY_TEXT},
+            "message_type": {"type": "string", "enum": ["incoming", "outgoing"]},
+            "private": {"type": "string", "enum": ["false"]},
+        },
+    }
+    """What the documents say of it as multipart/form-data."""
     content: Content
     message_type: Literal["incoming", "outgoing"] | None = "outgoing"
     private: No | None = None

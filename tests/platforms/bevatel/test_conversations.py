@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User, Workspace
@@ -22,6 +23,7 @@ from tokens.models import RequestLogEntry, Token, TokenAbility
 pytestmark = pytest.mark.django_db
 
 NOT_FOUND = {"error": "Resource could not be found"}
+FORM = "multipart/form-data; boundary=x"
 NOT_ALLOWED = {"error": "You are not authorized to do this action"}
 
 
@@ -478,3 +480,67 @@ def test_an_address_that_somebody_gets_meanwhile_leaves_the_message_at_the_sessi
     reached = contact_to_reach(workspace=workspace, persona=seen, cause=cause)
 
     assert reached.type == "web_chat"
+
+
+def _form(**members: str | bytes) -> tuple[bytes, str]:
+    """As multipart/form-data, with its media type; what is bytes is a file."""
+    parts = []
+    for name, value in members.items():
+        is_file = isinstance(value, bytes)
+        file_name = '; filename="picture.png"' if is_file else ""
+        content = value if isinstance(value, bytes) else value.encode()
+        parts.append(f'--x\r\nContent-Disposition: form-data; name="{name}"{file_name}\r\n\r\n'.encode() + content)
+    return b"\r\n".join([*parts, b"--x--\r\n"]), FORM
+
+
+@pytest.fixture
+def send_form(client: Client, secret: str, api: Api, account: int, contact: dict[str, Any], sender: User) -> Api:
+    """Posts a message of these members to a conversation."""
+    conversation = api("POST", "conversations", {"contact_id": contact["contact"]["id"]}).json()["id"]
+    address = f"/bevatel/api/v1/accounts/{account}/conversations/{conversation}/messages"
+
+    def sending(body: bytes, media_type: str) -> Any:
+        return client.generic("POST", address, body, content_type=media_type, headers={"api_access_token": secret})
+
+    return sending
+
+
+def test_a_message_may_come_as_a_form_as_published_clients_send_it(send_form: Api) -> None:
+    answer = send_form(
+        *_form(content="12 é {}", message_type="outgoing", private="false", content_attributes="{}", echo_id="7")
+    )
+
+    assert (answer.status_code, answer.json()["content"], answer.json()["echo_id"]) == (200, "12 é {}", "7")
+    assert Message.objects.get().text == "12 é {}"
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "field"),
+    [
+        (_form(content="Hi", **{"attachments[]": b"\x89PNG"}), 422, ["attachments"]),
+        (_form(content="Hi", private="true"), 422, ["private"]),
+        (_form(content="Hi", nothing="x"), 422, ["nothing"]),
+        (_form(message_type="outgoing"), 422, ["content"]),
+        (_form(content="a\0b"), 422, ["content"]),
+        (_form(content="x" * 4097), 422, ["content"]),
+        (_form(content="Hi", template_params="[" * 10_000), 422, ["template_params"]),
+        ((_form(content="Hi")[0].removesuffix(b"--x--\r\n") + _form(content="Ho")[0], FORM), 422, ["content"]),
+        ((b"\xff", "multipart/form-data"), 400, None),
+        ((_form(content="Hi")[0].replace(b"Hi", b"\xff"), FORM), 400, None),
+        ((b"content=Hi", "application/x-www-form-urlencoded"), 415, None),
+    ],
+)
+def test_a_form_that_is_no_message_is_refused(send_form: Api, form: tuple[bytes, str], status: int, field: Any) -> None:
+    answer = send_form(*form)
+
+    assert (answer.status_code, answer.json().get("attributes")) == (status, field)
+    assert Message.objects.count() == 0
+
+
+def test_a_token_in_a_form_is_refused_and_not_logged(send_form: Api, secret: str) -> None:
+    answer = send_form(*_form(content=f"My token is {secret}"))
+
+    assert answer.json() == {
+        "error": "The body contains an API token. Tokens are never stored or sent on: take it out."
+    }
+    assert not RequestLogEntry.objects.filter(request_body__contains=secret).exists()
