@@ -116,6 +116,8 @@ class ImportKind:
             _refuse(row, [("", str(refusal))])
             return
         row.state, row.differences = State.DONE, verdict.differences
+        if not verdict.differences:  # somebody did the same meanwhile
+            row.action = Action.SAME
         typed = {f"{contact.type}:{contact.normalized}": [contact.key, contact.label] for contact in touched}
         row.before = {"version": persona.version, "contacts": typed}
 

@@ -157,6 +157,20 @@ def test_row_that_changed_since_the_preview_is_refused_and_not_overwritten(
     assert operation.counts == {"change": {"planned": 0, "refused": 1, "done": 1}}
 
 
+def test_row_that_somebody_did_by_hand_since_the_preview_counts_as_unchanged(
+    workspace: Workspace, upload: Upload, run: Run
+) -> None:
+    rina, budi = add(workspace, "Rina", city="Bandung"), add(workspace, "Budi", city="Bandung")
+    operation = upload(workbook(["ID", "City"], [rina.pk, "Jakarta"], [budi.pk, "Jakarta"]))
+    draft = PersonaDraft(attributes={"city": "Jakarta"})
+    update_persona(workspace=workspace, persona_id=rina.pk, draft=draft, cause=CAUSE)
+
+    operation = run(operation)
+
+    assert verdicts(operation) == {2: ("same", []), 3: ("change", [["attribute:city", "Bandung", "Jakarta"]])}
+    assert count_of(operation, actions=[OperationRow.Action.CHANGE]) == 1
+
+
 def test_new_person_whose_address_somebody_got_since_the_preview_is_refused(
     workspace: Workspace, upload: Upload, run: Run
 ) -> None:
