@@ -55,6 +55,8 @@ class Words:
             return f"{address} ({value.label})" if value.label else address
         if not value:
             return ""
+        if field == "type" and value in AttributeType.values:  # of an attribute, which an operation changes
+            return str(AttributeType(value).label)
         definition = self._definition(field)
         kind = definition.type if definition else ""
         if kind == AttributeType.BOOLEAN:

@@ -117,6 +117,8 @@ def test_type_is_changed_after_its_values_were_looked_at(ayu: Client, size: Attr
     work_off(operation)
 
     assert "“big” would be cleared: Size takes a number" in preview
+    shown = ayu.get(answer.url, {"rows": "change"}).context["rows"]
+    assert [row.shown for row in shown] == [[("Type", "Text", "Number")]]
     assert "Changed: 1 · Cleared: 1" in ayu.get(reverse("admin:personas_operation_changelist")).text
     assert (before, AttributeDefinition.objects.get().type) == ("text", "number")
     assert not AttributeValue.objects.exists()
