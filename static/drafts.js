@@ -90,6 +90,7 @@ function offerDraft() {
     forgetDraft();
     return;
   }
+  history.scrollRestoration = "manual"; // a page loaded anew would be shown where it was, below the offer
   offer.hidden = false;
   offer.querySelector("[data-draft-back]").addEventListener("click", () => sendBack(form, draft.texts));
   offer.querySelector("[data-draft-drop]").addEventListener("click", () => {

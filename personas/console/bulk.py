@@ -30,6 +30,8 @@ from personas.operations import WORK, count_of
 from raven_admin.errors import RavenError
 
 EXAMPLES_SHOWN = 5
+EXAMPLES_AMONG = 100
+"""Rows that different ones are looked for in."""
 COUNTED_AT_MOST = 10_000
 SET, CLEAR, MERGE, DELETE = "set", "clear", "merge", "delete"
 
@@ -235,13 +237,14 @@ def _about_conversion(operation: Operation, context: dict[str, Any]) -> dict[str
     fits = operation.plan["fits"] + count_of(operation, actions=[OperationRow.Action.SAME])
     types = {operation.plan["old_type"], operation.plan["new_type"]} - {AttributeType.TEXT}
     changed = count_of(operation, actions=[OperationRow.Action.CHANGE]) - len(types)
+    examples = dict.fromkeys((row.differences[0][1], row.differences[0][2]) for row in rows[:EXAMPLES_AMONG])
     return {
         "fits": grouped(fits),
         "changed": grouped(max(0, changed)),
         "cleared": cleared,
         "cleared_shown": grouped(cleared),
         "all_values": grouped(fits + max(0, changed) + cleared),
-        "examples": [row.differences[0][1:] for row in rows[:EXAMPLES_SHOWN]],
+        "examples": list(examples)[:EXAMPLES_SHOWN],
         "new_type": AttributeType(operation.plan["new_type"]).label,
     }
 

@@ -124,6 +124,19 @@ def test_type_is_changed_after_its_values_were_looked_at(ayu: Client, size: Attr
     assert not AttributeValue.objects.exists()
 
 
+def test_examples_of_what_is_written_otherwise_are_different_ones(
+    ayu: Client, size: AttributeDefinition, rina: Persona
+) -> None:
+    for number, value in enumerate(("1.0", "1.0", "2.0")):
+        persona = Persona.objects.create(workspace=size.workspace, name=str(number))
+        AttributeValue.objects.create(persona=persona, definition=size, value=value)
+
+    answer: Any = ayu.post(page("type", size), {"type": "number"})
+    work_off(Operation.objects.get())
+
+    assert ayu.get(answer.url).context["examples"] == [("1.0", "1"), ("2.0", "2")]
+
+
 def test_type_it_has_already_is_not_offered(ayu: Client, size: AttributeDefinition) -> None:
     answer = ayu.post(page("type", size), {"type": "text"})
 
