@@ -7,6 +7,7 @@ from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from accounts.models import User, Workspace
+from accounts.roles import Role
 from personas.models import Persona
 from personas.services import delete_persona
 from tests.browsing import Watched, in_every_look, signed_in
@@ -188,6 +189,27 @@ def test_what_was_typed_beside_somebody_elses_address_is_offered_after_looking_a
     with page.expect_navigation():
         page.get_by_role("link", name="Discard changes").click()
     expect(page.locator("[data-draft]")).to_be_hidden()
+
+
+def test_what_was_typed_outlives_a_role_that_was_taken_away_for_a_while(
+    page: Page, live_server: Any, support_user: User, rina: Persona
+) -> None:
+    membership = support_user.memberships.get()
+    page.fill("[name=notes]", "Three")
+    membership.role = Role.VIEWER
+    membership.save()
+    with page.expect_navigation():
+        page.keyboard.press("Control+Enter")
+    page.goto(live_server.url + address(rina))
+    expect(page.locator("[name=notes]")).to_have_count(0)
+
+    membership.role = Role.SUPPORT
+    membership.save()
+    page.goto(live_server.url + address(rina))
+    with page.expect_navigation():
+        page.get_by_role("button", name="Put it back into the form").click()
+
+    assert page.input_value("[name=notes]") == "Three"
 
 
 def test_nothing_typed_is_left_in_the_browser_after_signing_out(page: Page) -> None:
