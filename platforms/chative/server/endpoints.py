@@ -24,7 +24,7 @@ from personas.services import (
     get_persona,
     update_persona,
 )
-from platforms.calls import cause_of, workspace_of
+from platforms.calls import cause_of, naming_nobody_else, workspace_of
 from platforms.chative.server import wire
 from platforms.chative.server.dialect import ChativeDialect, ContactNotFound
 from platforms.chative.server.mapping import (
@@ -71,15 +71,16 @@ def contact_update(call: Call, contact_id: str, body: wire.ContactUpdate) -> Ans
     workspace = workspace_of(call)
     persona = _persona(call, contact_id, lock=True)
     added, changed = _addresses(persona, body)
-    update_persona(
-        workspace=workspace,
-        persona_id=persona.pk,
-        draft=_draft(persona, body, workspace),
-        contacts=added,
-        changed_contacts=changed,
-        version=call.if_match,
-        cause=cause_of(call),
-    )
+    with naming_nobody_else(call):
+        update_persona(
+            workspace=workspace,
+            persona_id=persona.pk,
+            draft=_draft(persona, body, workspace),
+            contacts=added,
+            changed_contacts=changed,
+            version=call.if_match,
+            cause=cause_of(call),
+        )
     return _answer(_persona(call, contact_id))
 
 

@@ -32,7 +32,7 @@ from messaging.templates import (
 from messaging.topics import TopicDraft, add_topic, set_topic_status
 from personas.matching import ContactTypeInvalid, RecipientAmbiguous, RecipientContactInvalid, RecipientRepeated
 from personas.services import PersonaNotFound, get_persona
-from platforms.calls import cause_of
+from platforms.calls import cause_of, naming_nobody_else
 from platforms.paging import page_after
 from platforms.raven.server import wire
 from platforms.raven.server.common import (
@@ -202,14 +202,15 @@ ENDPOINTS = (
 def _send(
     call: Call, body: wire.MessageSend | wire.TemplateSend, *, text: str, template: Mapping[str, Any] | None = None
 ) -> Answer:
-    message = send_message(
-        envelope=_envelope(call.token, body),
-        text=text,
-        check_may_add_topic=lambda: call.require("topic_add"),
-        template=template,
-        answered=call.answered,
-        cause=cause_of(call),
-    )
+    with naming_nobody_else(call):
+        message = send_message(
+            envelope=_envelope(call.token, body),
+            text=text,
+            check_may_add_topic=lambda: call.require("topic_add"),
+            template=template,
+            answered=call.answered,
+            cause=cause_of(call),
+        )
     call.check_topic(message.topic_id)
     if call.token.bound_persona_id is not None:
         for persona_id in Recipient.objects.filter(message=message).values_list("persona_id", flat=True):

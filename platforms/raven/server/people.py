@@ -25,7 +25,7 @@ from personas.services import (
     get_persona,
     update_persona,
 )
-from platforms.calls import cause_of, workspace_of
+from platforms.calls import cause_of, naming_nobody_else, workspace_of
 from platforms.exports import MEDIA_TYPES, Cell, Export, answer_with_file
 from platforms.paging import page_after
 from platforms.raven.server import wire
@@ -152,14 +152,15 @@ def _update(
     contacts: Sequence[wire.Contact] = (),
 ) -> Answer:
     call.check_persona(persona_id)
-    update_persona(
-        workspace=workspace_of(call),
-        persona_id=persona_id,
-        draft=draft,
-        contacts=contact_drafts(contacts),
-        version=call.if_match,
-        cause=cause_of(call),
-    )
+    with naming_nobody_else(call):
+        update_persona(
+            workspace=workspace_of(call),
+            persona_id=persona_id,
+            draft=draft,
+            contacts=contact_drafts(contacts),
+            version=call.if_match,
+            cause=cause_of(call),
+        )
     return _answer(call, persona_id, notification)
 
 

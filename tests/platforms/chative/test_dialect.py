@@ -141,6 +141,18 @@ def test_a_token_bound_to_a_contact_touches_only_that(call: Api, issued: IssuedT
     assert [c["firstName"] for c in call("GET", "contacts", token=bound).json()["list"]] == ["P"]
 
 
+def test_a_token_bound_to_a_contact_is_not_told_whose_an_address_is(
+    call: Api, issued: IssuedToken, peter: Persona
+) -> None:
+    mary = Persona.objects.create(workspace=peter.workspace, name="Mary")
+    call("PATCH", mary, {"email": "mary@example.org"})
+
+    answer = call("PATCH", peter, {"email": "mary@example.org"}, token=_derived(issued, bound_persona_id=peter.pk))
+
+    assert _refusal(answer)[::2] == (403, "token_bound")
+    assert "Mary" not in answer.content.decode()
+
+
 def test_a_token_bound_to_a_topic_touches_no_contact(call: Api, issued: IssuedToken, peter: Persona) -> None:
     topic = Topic.objects.create(workspace=peter.workspace, type="mass", name="News")
     bound = _derived(issued, bound_topic_id=topic.pk)

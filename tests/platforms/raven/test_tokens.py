@@ -241,6 +241,35 @@ def test_a_temporary_token_dies_with_what_it_is_bound_to(call: Api, derive: Deri
     assert refused(call("token:self", token=temporary))[1] == "token_unknown"
 
 
+def test_a_bound_token_is_not_told_whose_an_address_is(
+    call: Api, derive: Derive, peter: Persona, workspace: Workspace, sender: User
+) -> None:
+    theirs = [{"type": "email", "key": f"{name}@example.org"} for name in ("rina", "maya")]
+    for contact, name in zip(theirs, ("Rina", "Maya"), strict=True):
+        call("persona:add", {"name": name, "contact": [contact]})
+    topic = Topic.objects.create(workspace=workspace, type="mass", name="News")
+    both = {
+        "username": "your_username",
+        "message": "Hello!",
+        "topic": {"type": "mass", "name": "News"},
+        "recipient": [{"contact": theirs}],
+    }
+    add = {"persona": peter.pk, "contact": theirs[:1]}
+
+    answers = [
+        call("contact:add", add, token=derive(persona=peter.pk)),
+        call("message:send", both, token=derive(persona=peter.pk)),
+        call("message:send", both, token=derive(topic=topic.pk)),
+    ]
+
+    assert [refused(answer)[:2] for answer in answers] == [(403, "token_bound")] * 3
+    assert not any(name in answer.content.decode() for answer in answers for name in ("Rina", "Maya"))
+    assert [refused(call(*given))[1] for given in (("contact:add", add), ("message:send", both))] == [
+        "contact_taken",
+        "recipient_ambiguous",
+    ]
+
+
 # ---------------------------------------- issuing
 
 
