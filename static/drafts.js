@@ -83,7 +83,7 @@ function offerDraft() {
   }
   const offer = document.querySelector("[data-draft]");
   const form = document.querySelector("[data-person-form]");
-  if (!form && !document.querySelector("[data-person-conflict]")) return; // read only: one's role was changed, and may come back
+  if (document.querySelector("[data-person-read]")) return; // one's role was changed, and may be given back
   const shown = form && new Map(textsOf(form));
   const isAsShown = ([name, text]) => /^seen-|^new-\d+-type$/.test(name) || (shown.get(name) ?? "") === text;
   // Without an offer the server knows what became of it: it was saved, or is shown.

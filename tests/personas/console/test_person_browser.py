@@ -329,6 +329,7 @@ def test_pages_of_a_person_break_no_rule_of_axe_policy_or_width(
     with page.expect_navigation():
         page.keyboard.press("Control+Enter")
     watched.look("deleted")
+    assert page.evaluate("sessionStorage.length") == 0
     expect(page.get_by_role("button", name="Copy: Name")).to_be_visible()
     context.clear_cookies()
     signed_in(context, live_server.url, viewer_user)
