@@ -18,6 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.backends.utils import CursorWrapper
+from psycopg.errors import DeadlockDetected
 from psycopg.pq import TransactionStatus
 
 from raven_admin.errors import RavenError
@@ -225,6 +226,11 @@ def one_transaction() -> Iterator[None]:
             _transaction.reset(before)
     if refusal is not None:
         raise refusal
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Whether PostgreSQL has undone a transaction because it and another one waited for each other."""
+    return isinstance(error.__cause__, DeadlockDetected)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from accounts import log_context
 from accounts.client import client_address
 from raven_admin.errors import RavenError
 from raven_admin.masking import mask_tokens
-from raven_admin.statements import Question, one_transaction
+from raven_admin.statements import Question, is_deadlock, one_transaction
 from tokens import credentials, idempotency, rate_limit, request_log
 from tokens.decoding import decode_body, decode_query, read_body
 from tokens.endpoints import Answer, Call, Dialect, Endpoint
@@ -110,7 +110,7 @@ class GatewayView(APIView):
             self._take_from_rate(self.endpoint.rate)
 
     def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Decodes the body, does what the endpoint does, and logs it, in one transaction."""
+        """Decodes the body, does what the endpoint does, and logs it, in one transaction; again after a deadlock."""
         call, endpoint = self.call, self.endpoint
         key = call.request.META.get("HTTP_IDEMPOTENCY_KEY")
         if key is not None and call.caller.method not in {"GET", "HEAD"}:
@@ -127,16 +127,29 @@ class GatewayView(APIView):
             kwargs["body"] = call.body or decode_body(request._request, call.caller.body, endpoint.body)
         if endpoint.query is not None:
             kwargs["query"] = decode_query(request._request, endpoint.query)
-        with one_transaction():
-            done = endpoint.handle(call, **kwargs)
-            body_bytes = msgspec.json.encode(done.value)
-            self._log(status=done.status, code="", body=body_bytes)
-            if call.claim is not None:
-                kept = mask_tokens(body_bytes.decode()) if done.is_secret else body_bytes.decode()
-                idempotency.finish(call.claim, status=done.status, body=kept, etag=done.headers.get("ETag", ""))
+        try:
+            done, body_bytes = self._carry_out(kwargs)
+        except OperationalError as error:
+            if not is_deadlock(error):
+                raise
+            # This one of the two was undone, and the other goes on; what it leaves has to be looked at anew.
+            call.answered = None
+            done, body_bytes = self._carry_out(kwargs)
         if done.stream is not None:
             return StreamingHttpResponse(done.stream, status=done.status, headers=dict(done.headers))
         return _response(done.status, body_bytes, done.headers)
+
+    def _carry_out(self, values: Mapping[str, Any]) -> tuple[Answer, bytes]:
+        """What the endpoint did, and the body that says so; both are stored."""
+        call = self.call
+        with one_transaction():
+            done = self.endpoint.handle(call, **values)
+            body = msgspec.json.encode(done.value)
+            self._log(status=done.status, code="", body=body)
+            if call.claim is not None:
+                kept = mask_tokens(body.decode()) if done.is_secret else body.decode()
+                idempotency.finish(call.claim, status=done.status, body=kept, etag=done.headers.get("ETag", ""))
+        return done, body
 
     get = post = put = patch = delete = head = answer
     options = answer  # type: ignore[assignment]
@@ -246,6 +259,8 @@ class GatewayView(APIView):
 
 def _refusal_of(error: Exception) -> RavenError:
     """What an error that is not ours is told as."""
+    if is_deadlock(error):
+        return ChangedMeanwhile()
     if isinstance(error, OperationalError | InterfaceError):
         return DatabaseUnavailable(retry_after_s=_DATABASE_IS_BACK_S)
     # Of what a call could give wrong, nothing comes this far: it is a row that somebody else has just made or deleted.

@@ -145,6 +145,36 @@ def test_a_persona_deleted_while_it_is_written_to_is_a_conflict(call: Api, body:
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's writers stand in line")
 @pytest.mark.django_db(transaction=True)
+def test_a_call_that_a_deadlock_undid_is_done_once_more(call: Api, body: dict[str, Any]) -> None:
+    """The other one has the topic and waits for the persona; a message has the persona and waits for the topic."""
+    call("message:send", body)
+    other = connection.copy()
+    other.inc_thread_sharing()
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM messaging_topic FOR UPDATE")
+
+    def take_the_persona_too() -> None:
+        with other.cursor() as cursor:
+            waiting = 0
+            while not waiting:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                [waiting] = cursor.fetchone()
+            cursor.execute("SELECT 1 FROM personas_persona FOR UPDATE")
+            other.rollback()
+
+    with ThreadPoolExecutor(1) as pool:
+        other_one = pool.submit(take_the_persona_too)
+        answer = call("message:send", body)
+        other_one.result(30)
+    other.close()
+
+    assert answer.status_code == 200
+    assert (Message.objects.count(), RequestLogEntry.objects.filter(status=200).count()) == (2, 2)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's writers stand in line")
+@pytest.mark.django_db(transaction=True)
 def test_a_persona_that_two_calls_give_a_contact_at_once_has_each_version_once(call: Api, body: dict[str, Any]) -> None:
     call("message:send", body)
     known = body["recipient"][0]["contact"][0]
