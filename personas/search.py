@@ -157,7 +157,9 @@ class TextQuery:
         return _all_of(self.terms, lambda text: ("document.text LIKE %s", [f"%{_as_stored(text).translate(_LIKE)}%"]))
 
     def _match(self) -> str:
-        return _all_of(self.terms, lambda text: (" AND ".join(_trigrams(_as_stored(text))), []))[0]
+        """Of what has a trigram at all; an initial is looked for in the documents that the rest finds."""
+        terms = [term for term in self.terms if all(len(_as_stored(text)) > 2 for way in term for text in way)]
+        return _all_of(terms, lambda text: (" AND ".join(_trigrams(_as_stored(text))), []))[0]
 
 
 def search_personas(personas: QuerySet[Any], text: str, *, workspace: Workspace) -> QuerySet[Any]:
@@ -182,8 +184,14 @@ def _terms(text: str, *, country: str) -> Iterator[Alternatives]:
     numbers = _NUMBER.findall(text)[:MAX_TERMS]
     for number in numbers:
         yield _notations(number, country=country)
-    for word in fold(_NUMBER.sub(" ", text)).split()[: MAX_TERMS - len(numbers)]:
-        yield ((word,), (word.removeprefix("@"),)) if len(word) > 1 and word.startswith("@") else ((word,),)
+    words = fold(_NUMBER.sub(" ", text)).split()[: MAX_TERMS - len(numbers)]
+    tells_more = bool(numbers) or any(len(word.rstrip(".")) > 1 for word in words)
+    for at, word in enumerate(words):
+        initial = word.rstrip(".")
+        if len(initial) == 1 and (at or tells_more):
+            yield ((f"\n\n{initial}",), (f" {initial}",))
+        else:
+            yield ((word,), (word.removeprefix("@"),)) if len(word) > 1 and word.startswith("@") else ((word,),)
 
 
 def _notations(number: str, *, country: str) -> Alternatives:
@@ -204,8 +212,11 @@ def _stands_in(way: tuple[str, ...]) -> Q:
 
 
 def _as_stored(text: str) -> str:
-    """As a document has it: two letters stand on a line of their own, and at one a name begins."""
-    return {1: f"\n\n{text}", 2: f"\n{text}\n"}.get(len(text), text)
+    """As a document has it: two letters stand on a line of their own, and at one a name begins.
+
+    What begins with a space, as an initial, is written so already.
+    """
+    return text if text[0].isspace() else {1: f"\n\n{text}", 2: f"\n{text}\n"}.get(len(text), text)
 
 
 def _trigrams(text: str) -> list[str]:
