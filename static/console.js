@@ -132,7 +132,29 @@ for (const all of document.querySelectorAll("[data-select-all]")) {
   show();
 }
 
-// What a person's page keeps in this tab (drafts.js) is nobody's after signing out.
+// ---------------------------------------------------------------- back to a list as it was left
+// A breadcrumb leads to the list as this tab saw it last: narrowed, in its order, on its page. The navigation to all of it.
+function listsSeen() {
+  try {
+    return JSON.parse(sessionStorage.getItem("lists-seen")) || {};
+  } catch {
+    return {};
+  }
+}
+
+const queryOf = listsSeen();
+for (const link of document.querySelectorAll(".crumbs a")) {
+  if (!link.search && queryOf[link.pathname]) link.search = queryOf[link.pathname];
+}
+if (document.querySelector(`#sidebar a[aria-current][href="${location.pathname}"]`)) {
+  try {
+    sessionStorage.setItem("lists-seen", JSON.stringify({ ...queryOf, [location.pathname]: location.search }));
+  } catch {
+    // A breadcrumb leads to all of the list then.
+  }
+}
+
+// What is kept in this tab (also by drafts.js) is nobody's after signing out.
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("form[action$='/logout/']")) return;
   try {

@@ -125,6 +125,26 @@ def test_leaving_with_unsaved_changes_asks_first(page: Page, live_server: Any) -
     assert asked == ["beforeunload"]
 
 
+def test_breadcrumb_leads_back_to_the_list_as_it_was_left(page: Page, live_server: Any, rina: Persona) -> None:
+    narrowed = f"{live_server.url}{reverse('admin:personas_persona_changelist')}?q=rina&o=-0"
+    crumb = page.get_by_role("navigation", name="Breadcrumbs").get_by_role("link", name="Personas")
+    page.goto(narrowed)
+    page.locator("main tbody a").first.click()
+    page.fill("[name=name]", "Rina Hartono")
+    page.keyboard.press("Control+Enter")
+    page.locator("#saved").wait_for()
+
+    crumb.click()
+
+    expect(page).to_have_url(narrowed)
+    expect(page.get_by_role("link", name="Rina Hartono")).to_be_visible()
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Personas").click()
+    expect(page).to_have_url(narrowed.partition("?")[0])
+    page.goto(live_server.url + address(rina))
+    crumb.click()
+    expect(page).to_have_url(narrowed.partition("?")[0])
+
+
 def test_half_a_date_is_not_sent_as_none(page: Page, rina: Persona) -> None:
     page.focus("[name=birthday]")
     page.keyboard.press("Backspace")
