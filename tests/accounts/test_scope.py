@@ -67,7 +67,7 @@ def make_rows(workspace: Workspace, *, request_id: str) -> Rows:
             Operation: Operation.objects.create(workspace=workspace, kind="import", title="people.xlsx").pk,
             PersonaChange: persona.changes.create(workspace=workspace, field="notes", new="x", actor_label="Ayu").pk,
             DeletionReceipt: DeletionReceipt.objects.create(
-                workspace=workspace, persona_id=9, origin="person", actor_label="Ayu"
+                workspace=workspace, persona_id=987_654_321, origin="person", actor_label="Ayu"
             ).pk,
             Connection: add_connection(
                 workspace=workspace,
