@@ -54,17 +54,10 @@ def send_message(
     when the caller may not. `answered` is what `question_of_sending` gave, where that was asked ahead. Raises those of
     messaging.refusals, in their order, and those of `match_or_add_people`. Runs in the caller's transaction.
     """
-    problem, keys = None, []
-    try:
-        keys = envelope.keys()
-    except RavenError as error:
-        problem = error
-    found = _look_up(envelope, keys, answered)
-    if problem is not None:  # the sender comes first
-        raise problem
+    found = _look_up(envelope, answered)
     workspace_id = envelope.workspace_id
     matched = match_or_add_people(
-        workspace_id=workspace_id, people=envelope.people, keys=keys, known=found.known, cause=cause
+        workspace_id=workspace_id, people=envelope.people, keys=found.keys, known=found.known, cause=cause
     )
     topic_id = found.topic_id or find_or_add_topic(
         workspace_id, envelope.topic, envelope.anchor_id, matched[0].persona_id, check_may_add_topic, cause
@@ -127,6 +120,8 @@ def receive_message(
 class _Found:
     sender_id: int
     sender_name: str
+    keys: Sequence[Sequence[Key]]
+    """Of each recipient's contacts."""
     known: dict[Key, Known]
     topic_id: int | None
     """The topic with the known person of `keys`; a mass topic is not looked for."""
@@ -184,11 +179,17 @@ def _question(envelope: Envelope, keys: Sequence[Sequence[Key]]) -> Question:
     return Question(_LOOK_UP_BY_ID if username is None else _LOOK_UP_BY_NAME, named)
 
 
-def _look_up(envelope: Envelope, keys: Sequence[Sequence[Key]], answered: Answered | None) -> _Found:
-    """Who sends, who is known of `keys`, and the topic with them.
+def _look_up(envelope: Envelope, answered: Answered | None) -> _Found:
+    """Who sends, who is known of the recipients, and the topic with them.
 
-    The sender is a member of the workspace; an alias who has left it is not found. Raises UserMissing and UserNotFound.
+    The sender is a member of the workspace; an alias who has left it is not found. Raises UserMissing and UserNotFound,
+    and then what is wrong with the topic and the recipients.
     """
+    problem, keys = None, []
+    try:
+        keys = envelope.keys()
+    except RavenError as error:
+        problem = error
     question = _question(envelope, keys)
     rows = answered.rows_of(question) if answered else question.rows()
     sender, known, topic_id, message_id, leaves = None, {}, None, None, False
@@ -207,7 +208,9 @@ def _look_up(envelope: Envelope, keys: Sequence[Sequence[Key]], answered: Answer
             leaves = True
     if sender is None:
         raise UserNotFound(username=envelope.username or "User Aliases")
-    return _Found(*sender, known, topic_id, message_id, leaves)
+    if problem is not None:
+        raise problem
+    return _Found(*sender, keys, known, topic_id, message_id, leaves)
 
 
 _EVENT_OF = {Message.Direction.OUTGOING: "message.sent", Message.Direction.INCOMING: "message.received"}
