@@ -1,6 +1,6 @@
 """Many personas at once, by the rules of `personas.services`, in a fixed number of statements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -37,30 +37,45 @@ def add_personas(*, workspace: Workspace, people: Sequence[NewPersona], cause: C
     values: list[AttributeValue] = []
     changes_of: list[tuple[Persona, list[Change]]] = []
     for new in people:
-        persona = new.persona
-        changes = [("created", "", persona.name)]
-        for name in ("gender", "birthday", "notes"):
-            if value := getattr(persona, name):
-                changes.append((name, "", str(value)))
-        for key, given in new.attributes.items():
-            if stored := parse_value(defined[key].type, given):
-                values.append(AttributeValue(persona=persona, definition=defined[key], value=stored))
-                changes.append((f"attribute:{key}", "", stored))
-        for draft in new.contacts:
-            normalized = normalise(draft.type, draft.key, country=workspace.country)
-            contacts.append(
-                Contact(
-                    workspace=workspace, persona=persona, type=draft.type, label=draft.label, key=draft.key,
-                    normalized=normalized,
-                )
-            )  # fmt: skip
-            changes.append((f"contact:{draft.type}", "", normalized))
-            if draft.label:
-                changes.append((label_field(draft.type, normalized), "", draft.label))
-        changes_of.append((persona, changes))
+        own_values, own_contacts = _values_of(new, defined), _contacts_of(new, workspace)
+        values += own_values
+        contacts += own_contacts
+        changes_of.append((new.persona, _history_of(new.persona, own_values, own_contacts)))
     with transaction.atomic():
         Persona.objects.bulk_create(personas)
         AttributeValue.objects.bulk_create(values)
         add_contacts(contacts)
         record_changes(changes_of, cause=cause, kind="persona.created")
     return personas
+
+
+def _values_of(new: NewPersona, defined: Mapping[str, AttributeDefinition]) -> list[AttributeValue]:
+    stored = {key: parse_value(defined[key].type, given) for key, given in new.attributes.items()}
+    return [
+        AttributeValue(persona=new.persona, definition=defined[key], value=value)
+        for key, value in stored.items()
+        if value
+    ]
+
+
+def _contacts_of(new: NewPersona, workspace: Workspace) -> list[Contact]:
+    return [
+        Contact(
+            workspace=workspace, persona=new.persona, type=draft.type, label=draft.label, key=draft.key,
+            normalized=normalise(draft.type, draft.key, country=workspace.country),
+        )
+        for draft in new.contacts
+    ]  # fmt: skip
+
+
+def _history_of(persona: Persona, values: Sequence[AttributeValue], contacts: Sequence[Contact]) -> list[Change]:
+    changes = [("created", "", persona.name)]
+    for name in ("gender", "birthday", "notes"):
+        if value := getattr(persona, name):
+            changes.append((name, "", str(value)))
+    changes += [(f"attribute:{value.definition.key}", "", value.value) for value in values]
+    for contact in contacts:
+        changes.append((f"contact:{contact.type}", "", contact.normalized))
+        if contact.label:
+            changes.append((label_field(contact.type, contact.normalized), "", contact.label))
+    return changes
