@@ -154,11 +154,11 @@ if (document.querySelector(`#sidebar a[aria-current][href="${location.pathname}"
   }
 }
 
-// What is kept in this tab (also by drafts.js) is nobody's after signing out.
+// What is kept in this tab (also by drafts.js) is nobody's after signing out; another workspace has other lists.
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches("form[action$='/logout/']")) return;
   try {
-    sessionStorage.clear();
+    if (event.target.matches("form[action$='/logout/']")) sessionStorage.clear();
+    else if (event.target.matches("form[action$='/workspace/']")) sessionStorage.removeItem("lists-seen");
   } catch {
     // There was none.
   }

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
-from accounts.models import User, Workspace
+from accounts.models import Membership, User, Workspace
 from accounts.roles import Role
 from personas.models import Persona
 from personas.services import delete_persona
@@ -143,6 +143,23 @@ def test_breadcrumb_leads_back_to_the_list_as_it_was_left(page: Page, live_serve
     page.goto(live_server.url + address(rina))
     crumb.click()
     expect(page).to_have_url(narrowed.partition("?")[0])
+
+
+def test_breadcrumb_narrows_no_list_of_another_workspace(
+    page: Page, live_server: Any, support_user: User, other_workspace: Workspace
+) -> None:
+    Membership.objects.create(user=support_user, workspace=other_workspace, role=Role.SUPPORT)
+    stranger = make_persona(other_workspace, "Joko", "+4915112345678")
+    people = live_server.url + reverse("admin:personas_persona_changelist")
+    page.goto(f"{people}?q=rina")
+
+    page.locator(".switcher summary").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name=other_workspace.name).click()
+    page.goto(live_server.url + address(stranger))
+    page.get_by_role("navigation", name="Breadcrumbs").get_by_role("link", name="Personas").click()
+
+    expect(page).to_have_url(people)
 
 
 def test_half_a_date_is_not_sent_as_none(page: Page, rina: Persona) -> None:
