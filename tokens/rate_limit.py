@@ -23,14 +23,8 @@ def _taking(source: str, *, least: str, most: str) -> str:
 
 
 def taking_in_postgresql(source: str) -> str:
-    """A statement that takes a call from the bucket that `source` selects, to stand in one that asks more.
-
-    `source` ends with its conditions. Buckets need not wait for the disk: those of the last moment before a crash may
-    be fuller afterwards, no harm done.
-    """
-    return _taking(
-        f"{source} AND set_config('synchronous_commit', 'off', TRUE) = 'off'", least="LEAST", most="GREATEST"
-    )
+    """A statement that takes a call from the bucket that `source` selects, to stand in one that asks more."""
+    return _taking(source, least="LEAST", most="GREATEST")
 
 
 _SOURCE = "SELECT %(key)s, %(capacity)s - 1, %(now)s, TRUE WHERE TRUE"

@@ -163,7 +163,10 @@ class CallCount(models.Model):
 
 
 class RateBucket(models.Model):
-    """A token bucket: how many calls are left for a token or an address."""
+    """A token bucket: how many calls are left for a token or an address.
+
+    PostgreSQL keeps no write-ahead log of this table: after a crash it is empty, and buckets are full.
+    """
 
     key = models.CharField(max_length=64, primary_key=True)
     level = models.FloatField()

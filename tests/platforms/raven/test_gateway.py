@@ -403,6 +403,13 @@ def test_the_rate_limit_counts_down_refuses_and_refills(call: Api, token: Token,
     assert after.status_code == 200
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one log for all tables")
+def test_buckets_are_kept_without_a_write_ahead_log() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relpersistence FROM pg_class WHERE relname = 'tokens_ratebucket'")
+        assert cursor.fetchone() == ("u",)
+
+
 def test_a_key_sent_again_replays_the_answer(call: Api, body: dict[str, Any]) -> None:
     first = call("message:send", body, **{"Idempotency-Key": "order-17"})
     again = call("message:send", body, **{"Idempotency-Key": "order-17"})
