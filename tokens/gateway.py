@@ -180,6 +180,8 @@ class GatewayView(APIView):
     ) -> HttpResponseBase:
         call = self.call
         response["X-Request-Id"] = call.caller.request_id
+        if isinstance(response, HttpResponse):
+            response["Content-Length"] = str(len(response.content))
         response["Cache-Control"] = "no-store"
         # Data is no page, whatever a browser makes of it.
         response["X-Content-Type-Options"] = "nosniff"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import requests
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
@@ -84,3 +85,24 @@ def test_plain_http_is_refused_where_the_server_has_https(ask: Callable[..., Any
     assert "Location" not in plain
     assert secure.status_code == 200
     assert secure["Strict-Transport-Security"] == "max-age=60; includeSubDomains"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/raven/xapi/v1/token:self", 401),
+        ("POST", "/raven/xapi/v1/message:send", 401),
+        ("GET", "/raven/xapi/v1/no-such-thing", 401),
+        ("HEAD", "/raven/xapi/v1/token:self", 401),
+        ("GET", "/chative/v1.0/contacts", 401),
+        ("GET", "", 200),
+    ],
+)
+def test_an_answer_that_is_whole_says_how_long_it_is(server: str, method: str, path: str, status: int) -> None:
+    """Whose connection breaks off then knows that something is missing. No path: a page is asked for."""
+    answer = requests.request(method, server + (path or reverse("admin:login")), timeout=30)
+
+    assert answer.status_code == status
+    assert "Transfer-Encoding" not in answer.headers
+    assert int(answer.headers["Content-Length"]) > 0
+    assert len(answer.content) == (0 if method == "HEAD" else int(answer.headers["Content-Length"]))
