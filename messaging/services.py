@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from raven_admin.errors import RavenError
 from raven_admin.statements import Answered, Question, Statement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Envelope:
     """Who writes to whom, in which topic."""
 
@@ -31,11 +32,28 @@ class Envelope:
     """The topic when none is named."""
     people: Sequence[RecipientDraft]
 
+    @cached_property
     def keys(self) -> list[list[Key]]:
         """Of each one's contacts. Raises what is wrong with topic and people, and those of `keys_of_people`."""
         check_topic(self.topic, self.anchor_id)
         check_recipients(self.topic, self.people)
         return keys_of_people(self.people, country=self.country)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A message that is stored, or waits to be at the end of the transaction."""
+
+    pk: int
+    columns: Mapping[str, Any]
+
+    @property
+    def topic_id(self) -> int:
+        found: int = self.columns["topic_id"]
+        return found
+
+    def as_model(self) -> Message:
+        return Message.from_db("default", ["id", *self.columns], [self.pk, *self.columns.values()])
 
 
 def send_message(
@@ -46,7 +64,7 @@ def send_message(
     template: Mapping[str, Any] | None = None,
     answered: Answered | None = None,
     cause: Cause,
-) -> Message:
+) -> Added:
     """The message, its topic, and the recipients with their contacts are stored, each recipient waiting.
 
     It leaves for whatever carries messages; `template` tells platforms with templates of their own from which one
@@ -69,7 +87,7 @@ def send_message(
         sender_user_id=found.sender_id,
         sender_name=found.sender_name,
         text=text,
-        recipients=[(match.persona_id, contact_id) for match in matched for contact_id in match.contact_ids],
+        recipients=[(match.persona_id, contact_id, *key) for match in matched for contact_id, key in match.contacts],
         message_id=found.message_id,
         cause=cause,
     )
@@ -81,7 +99,7 @@ def send_message(
 
 def question_of_sending(envelope: Envelope) -> Question:
     """What `send_message` asks first. Raises what that would raise of the envelope."""
-    return _question(envelope, envelope.keys())
+    return _question(envelope, envelope.keys)
 
 
 def receive_message(
@@ -108,7 +126,7 @@ def receive_message(
         sender_name=persona.name,
         text=text,
         cause=cause,
-    )
+    ).as_model()
     Topic.objects.filter(pk=message.topic_id).exclude(status=Topic.Status.OPEN).update(
         status=Topic.Status.OPEN, updated_at=cause.at
     )
@@ -135,7 +153,7 @@ class _Found:
 # the statement anew for each value of `type = …`: there are indexes of one type alone.
 _LOOK_UP_TEXT = """
     WITH known AS ({known})
-    SELECT 'contact', type, normalized, name, contact_id, persona_id FROM known
+    SELECT 'contact' AS kind, type, normalized, NULL AS name, contact_id, persona_id FROM known
     UNION ALL
     SELECT 'sender', person.first_name, person.last_name, person.username, person.id, NULL
       FROM accounts_user person JOIN accounts_membership membership ON membership.user_id = person.id
@@ -176,7 +194,7 @@ def _question(envelope: Envelope, keys: Sequence[Sequence[Key]]) -> Question:
         "topic_type": topic.type if topic else None,
         "topic_name": topic.name if topic else None,
     }
-    return Question(_LOOK_UP_BY_ID if username is None else _LOOK_UP_BY_NAME, named)
+    return Question(_LOOK_UP_BY_ID if username is None else _LOOK_UP_BY_NAME, named, about=envelope)
 
 
 def _look_up(envelope: Envelope, answered: Answered | None) -> _Found:
@@ -186,17 +204,19 @@ def _look_up(envelope: Envelope, answered: Answered | None) -> _Found:
     and then what is wrong with the topic and the recipients.
     """
     problem, keys = None, []
-    try:
-        keys = envelope.keys()
-    except RavenError as error:
-        problem = error
-    question = _question(envelope, keys)
-    rows = answered.rows_of(question) if answered else question.rows()
+    if answered is not None and answered.about == envelope:
+        keys, rows = answered.about.keys, answered.found
+    else:
+        try:
+            keys = envelope.keys
+        except RavenError as error:
+            problem = error
+        rows = _question(envelope, keys).rows()
     sender, known, topic_id, message_id, leaves = None, {}, None, None, False
     for kind, *texts, number, persona_id in rows:
         if kind == "contact":
-            type, normalized, name = texts
-            known[type, normalized] = Known(number, persona_id, name)
+            type, normalized, _none = texts
+            known[type, normalized] = Known(number, persona_id)
         elif kind == "sender":
             first_name, last_name, username = texts
             sender = number, f"{first_name} {last_name}".strip() or username  # as User.display_name
@@ -226,27 +246,24 @@ _ADD_MESSAGE = Statement(_ADD_MESSAGE_TEXT.format("", "") + " RETURNING id")
 _ADD_NUMBERED_MESSAGE = Statement(_ADD_MESSAGE_TEXT.format("id, ", "%(id)s, "))
 _ADD_RECIPIENTS_TEXT = """
     INSERT INTO messaging_recipient (message_id, persona_id, contact_id, contact_type, contact_key, state)
-    SELECT {message}, {persona}, {contact}, contact.type, contact.normalized, 'waiting' FROM {pairs} {contacts}
+    SELECT {message}, {persona}, {contact}, {type}, {key}, 'waiting' FROM {recipients}
 """
 _ADD_RECIPIENTS = Statement(
     sqlite=_ADD_RECIPIENTS_TEXT.format(
         message="%(message_id)s",
-        persona="json_extract(pair.value, '$[0]')",
-        contact="json_extract(pair.value, '$[1]')",
-        pairs="json_each(%(pairs)s) pair",
-        contacts="LEFT JOIN personas_contact contact ON contact.id = json_extract(pair.value, '$[1]')",
+        persona="json_extract(recipient.value, '$[0]')",
+        contact="json_extract(recipient.value, '$[1]')",
+        type="json_extract(recipient.value, '$[2]')",
+        key="json_extract(recipient.value, '$[3]')",
+        recipients="json_each(%(recipients)s) recipient",
     ),
-    # LIMIT, or PostgreSQL, which expects a hundred pairs, might read all contacts for one.
     postgresql=_ADD_RECIPIENTS_TEXT.format(
         message="%(message_id)s::bigint",
-        persona="(pair.value ->> 0)::bigint",
-        contact="(pair.value ->> 1)::bigint",
-        pairs="jsonb_array_elements(%(pairs)s::jsonb) pair",
-        contacts="""
-            LEFT JOIN LATERAL (
-                SELECT type, normalized FROM personas_contact WHERE id = (pair.value ->> 1)::bigint LIMIT 1
-            ) contact ON TRUE
-        """,
+        persona="(recipient.value ->> 0)::bigint",
+        contact="(recipient.value ->> 1)::bigint",
+        type="recipient.value ->> 2",
+        key="recipient.value ->> 3",
+        recipients="jsonb_array_elements(%(recipients)s::jsonb) recipient",
     ),
 )
 
@@ -260,25 +277,31 @@ def _add_message(
     sender_persona_id: int | None = None,
     sender_name: str,
     text: str,
-    recipients: Sequence[tuple[int, int]] = (),
+    recipients: Sequence[tuple[int, int, str, str]] = (),
     message_id: int | None = None,
     cause: Cause,
-) -> Message:
-    """The message, its recipients (persona and contact of each) and its event are stored.
+) -> Added:
+    """The message, its recipients (of each the persona, the contact, its type and its key) and its event are stored.
 
     With a `message_id`, they wait for the end of the transaction, to be stored at once: see `Statement.later`.
     """
-    values = (
-        workspace_id, topic_id, direction.value, sender_user_id, sender_persona_id, sender_name, text, cause.request_id,
-        cause.at,
-    )  # fmt: skip
-    named = dict(zip(_COLUMNS, values, strict=True))
+    named = {
+        "workspace_id": workspace_id,
+        "topic_id": topic_id,
+        "direction": direction.value,
+        "sender_user_id": sender_user_id,
+        "sender_persona_id": sender_persona_id,
+        "sender_name": sender_name,
+        "text": text,
+        "request_id": cause.request_id,
+        "created_at": cause.at,
+    }
     if message_id is None:
         message_id = int(_ADD_MESSAGE.rows(**named)[0][0])
     else:
         _ADD_NUMBERED_MESSAGE.later(id=message_id, **named)
     if recipients:
-        _ADD_RECIPIENTS.later(message_id=message_id, pairs=msgspec.json.encode(recipients).decode())
+        _ADD_RECIPIENTS.later(message_id=message_id, recipients=msgspec.json.encode(recipients).decode())
     data = {"message": message_id, "topic": topic_id, "request_id": cause.request_id}
     events.record(workspace_id=workspace_id, kind=_EVENT_OF[direction], data=data, at=cause.at)
-    return Message.from_db("default", ["id", *_COLUMNS], [message_id, *values])
+    return Added(message_id, named)

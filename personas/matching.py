@@ -79,7 +79,8 @@ class Matched:
     """The persona a draft turned out to be, and the contacts it named, in its order."""
 
     persona_id: int
-    contact_ids: tuple[int, ...]
+    contacts: tuple[tuple[int, "Key"], ...]
+    """The id of each, and its key."""
 
 
 Key = tuple[str, str]
@@ -92,12 +93,10 @@ class Known:
 
     contact_id: int
     persona_id: int
-    persona_name: str
 
 
 _CONTACT_OF_KEY = """
-    SELECT contact.type, contact.normalized, contact.id AS contact_id, persona.id AS persona_id, persona.name
-      FROM personas_contact contact JOIN personas_persona persona ON persona.id = contact.persona_id
+    SELECT contact.type, contact.normalized, contact.id AS contact_id, contact.persona_id FROM personas_contact contact
      WHERE contact.workspace_id = %(workspace_id)s AND contact.type = {type} AND contact.normalized = {normalized}
 """
 # There is at most one contact of a key; said so, PostgreSQL asks the index for each, where else it might read all.
@@ -169,7 +168,7 @@ def match_or_add_people(
                 known = None  # another call has just made one of these contacts
                 continue
         return [
-            Matched(known[of_person[0]].persona_id, tuple(known[key].contact_id for key in of_person))
+            Matched(known[of_person[0]].persona_id, tuple((known[key].contact_id, key) for key in of_person))
             for of_person in keys
         ]
     raise IntegrityError("contacts of the same people keep being added and removed")
@@ -204,9 +203,10 @@ def _check_distinct(
 ) -> None:
     seen_at: dict[int | Key, int] = {}
     for index, person in enumerate(people):
-        personas = {known[key].persona_id: known[key].persona_name for key in keys[index] if key in known}
+        personas = list(dict.fromkeys(known[key].persona_id for key in keys[index] if key in known))
         if len(personas) > 1:
-            first, second, *_more = (f"{name} (persona {pk})" for pk, name in personas.items())
+            names = dict(Persona.objects.filter(pk__in=personas).values_list("pk", "name"))
+            first, second, *_more = (f"{names.get(pk, '')} (persona {pk})" for pk in personas)
             raise RecipientAmbiguous(index, first, second)
         identities: list[int | Key] = [*personas, *keys[index]]
         for identity in identities:
@@ -222,21 +222,15 @@ def _make_missing(
     cause: Cause,
 ) -> dict[Key, Known]:
     """The contacts that were not `known` exist."""
-    versions = _lock_those_who_grow(keys, known)
-    personas = []
+    growing = _lock_those_who_grow(keys, known)
+    made: list[Persona] = []
+    personas: list[Persona | None] = []
+    """Of each recipient; None: somebody who is known with all these contacts."""
     for person, of_person in zip(people, keys, strict=True):
         match = next((known[key] for key in of_person if key in known), None)
-        personas.append(
-            Persona(
-                pk=match.persona_id if match else None,
-                workspace_id=workspace_id,
-                name=match.persona_name if match else person.name,
-                version=versions.get(match.persona_id, 1) if match else 1,
-                created_at=cause.at,
-                updated_at=cause.at,
-            )
-        )
-    made = [persona for persona in personas if persona.pk is None]
+        if match is None:
+            made.append(Persona(workspace_id=workspace_id, name=person.name, created_at=cause.at, updated_at=cause.at))
+        personas.append(growing.get(match.persona_id) if match else made[-1])
     Persona.objects.bulk_create(made)
     contacts = {
         key: Contact(
@@ -251,11 +245,11 @@ def _make_missing(
     for key, contact in contacts.items():
         grown.setdefault(contact.persona, []).append((f"contact:{key[0]}", "", key[1]))
     _record_growth(made, grown, cause)
-    return {key: Known(contact.pk, contact.persona.pk, contact.persona.name) for key, contact in contacts.items()}
+    return {key: Known(contact.pk, contact.persona.pk) for key, contact in contacts.items()}
 
 
-def _lock_those_who_grow(keys: Sequence[Sequence[Key]], known: Mapping[Key, Known]) -> dict[int, int]:
-    """The versions of the known personas who get a contact; nobody changes them before the transaction ends.
+def _lock_those_who_grow(keys: Sequence[Sequence[Key]], known: Mapping[Key, Known]) -> dict[int, Persona]:
+    """The known personas who get a contact, by their ids; nobody changes them before the transaction ends.
 
     Raises IntegrityError when one of them is gone.
     """
@@ -270,10 +264,10 @@ def _lock_those_who_grow(keys: Sequence[Sequence[Key]], known: Mapping[Key, Know
         return {}
     # no_key, because others write to these people too, and may be who a second call has locked, which waits for us.
     locked = Persona.objects.select_for_update(no_key=True).filter(pk__in=growing).order_by("pk")
-    versions = dict(locked.values_list("pk", "version"))
-    if len(versions) < len(growing):
+    found = locked.in_bulk()
+    if len(found) < len(growing):
         raise IntegrityError("a persona was deleted meanwhile")
-    return versions
+    return found
 
 
 def _record_growth(made: Sequence[Persona], grown: Mapping[Persona, Sequence[Change]], cause: Cause) -> None:

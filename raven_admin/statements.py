@@ -142,6 +142,8 @@ class Question:
 
     statement: Statement
     named: Mapping[str, Any]
+    about: Any
+    """What it was made from: of the same, the same would be asked again."""
 
     def rows(self) -> list[Row]:
         """What it gives, before a transaction begins: see `Statement.rows_before`."""
@@ -150,14 +152,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question that was asked ahead, beside another statement, and what it gave."""
+    """What a question gave that was asked ahead, beside another statement."""
 
-    question: Question
+    about: Any
     found: list[Row]
-
-    def rows_of(self, question: Question) -> list[Row]:
-        """What `question` gives: it is asked now if it is another one."""
-        return self.found if question == self.question else question.rows()
 
 
 def saves_journeys() -> bool:

@@ -172,7 +172,7 @@ def read(text: str | None, *, now: datetime, look_ahead: LookAhead | None = None
         return Shown(None, TokenUnknown(), *claimed)
     if pepper_number != newest:
         _renew_digest(secret, row, newest)
-    answered = Answered(ahead, row.found_ahead) if ahead else None
+    answered = Answered(ahead.about, row.found_ahead) if ahead else None
     return Shown(row.credential, None, allowance=row.allowance, answered=answered, digest=own_digest)
 
 

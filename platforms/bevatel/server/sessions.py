@@ -94,7 +94,8 @@ def send_in(
         anchor_id=topic.pk,
         people=[RecipientDraft(persona.name, [ContactDraft(contact.type, contact.key)])],
     )
-    return send_message(envelope=envelope, text=text, check_may_add_topic=lambda: None, cause=cause_of(call))
+    sent = send_message(envelope=envelope, text=text, check_may_add_topic=lambda: None, cause=cause_of(call))
+    return sent.as_model()
 
 
 def contact_to_reach(*, workspace: Workspace, persona: Persona, cause: Cause) -> Contact:

@@ -213,6 +213,6 @@ def _send(
         )
     call.check_topic(message.topic_id)
     if call.token.bound_persona_id is not None:
-        for persona_id in Recipient.objects.filter(message=message).values_list("persona_id", flat=True):
+        for persona_id in Recipient.objects.filter(message=message.pk).values_list("persona_id", flat=True):
             call.check_party(persona_id)
     return said(message.pk, "Chat Sent Successfully")
