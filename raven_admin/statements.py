@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
+from itertools import count
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections, transaction
@@ -22,9 +23,11 @@ from psycopg.errors import DeadlockDetected
 from psycopg.pq import TransactionStatus
 
 from raven_admin.errors import RavenError
+from raven_admin.journeys import Journey, Prepared
+from raven_admin.journeys import Row as Row
 
-Row = tuple[Any, ...]
 _NAMED = re.compile(r"%\((\w+)\)s")
+_PARAMETER = re.compile(r"%s|%\(\w+\)s")
 
 
 def moment_of(stored: Any) -> datetime | None:
@@ -61,32 +64,34 @@ class Statement:
         found = self.rows(*parameters, **named)
         return found[0] if found else None
 
-    def first_row(self, *, beside: "Question | None" = None, **named: Any) -> Row | None:
+    def first_row(
+        self, *, beside: "Question | None" = None, meanwhile: Callable[[], None] | None = None, **named: Any
+    ) -> Row | None:
         """`row` of a statement that begins a call, and does no harm when it is done twice.
 
         With `beside`, that is asked in the same journey, and its rows stand in the row's last column: the statement
-        selects ROOM_BESIDE there.
+        selects ROOM_BESIDE there. `meanwhile` is called while PostgreSQL works, if it can be.
 
         Django asks the database whether it is still there before the first query of each request. Here the query itself
         asks: when the connection turns out to be dead, it is sent again over a new one.
         """
         if beside is not None:
             named |= {f"{name}_beside": value for name, value in beside.named.items()}
-            return _with_beside(self, beside.statement).first_row(**named)
+            return _with_beside(self, beside.statement).first_row(meanwhile=meanwhile, **named)
         database: Any = connections[DEFAULT_DB_ALIAS]
         if database.in_atomic_block or not database.health_check_enabled or database.health_check_done:
             return self.row(**named)
         database.health_check_done = True
         try:
-            return self.row(**named)
+            found = self._rows_alone(database, named, meanwhile)
+            return next(iter(found), None)
         except (OperationalError, InterfaceError):
             database.close()
             return self.row(**named)
 
     def rows_before(self, **named: Any) -> list[Row]:
         """`rows` of a statement that only reads and locks nothing: no transaction has to begin for it."""
-        with _without_begin():
-            return self.rows(**named)
+        return self._rows_alone(connections[DEFAULT_DB_ALIAS], named)
 
     def run(self, *parameters: Any, **named: Any) -> None:
         """The statement is done."""
@@ -112,6 +117,37 @@ class Statement:
             cursor = self._cursor()
             text = self._text_for[type(cursor.cursor)]
             cursor.executemany(text, [_adapted(each, cursor.db.vendor) for each in parameters_of_each])
+
+    def _rows_alone(
+        self, database: Any, named: Mapping[str, Any], meanwhile: Callable[[], None] | None = None
+    ) -> list[Row]:
+        journey = self._send_alone(database, [named[name] for name in self.names])
+        if journey is None:
+            return self.rows(**named)
+        with database.wrap_database_errors:
+            return journey.rows(meanwhile)
+
+    def _send_alone(self, database: Any, values: Sequence[Any]) -> Journey | None:
+        """The statement, a transaction by itself, is under way to PostgreSQL with the values of its `names`.
+
+        None, and nothing is done, when it can't be by itself: a transaction has begun, or somebody is to see every
+        statement before it is done.
+        """
+        driver = database.connection
+        if database.vendor != "postgresql" or driver is None:
+            return None
+        if driver.pgconn.transaction_status != TransactionStatus.IDLE or not _is_unwatched(database):
+            return None
+        if database.queries_logged:
+            database.queries_log.append({"sql": self._prepared.text, "time": "0.000"})
+        with database.wrap_database_errors:
+            return Journey(self._prepared, driver, values)
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        numbers = count(1)
+        text = _PARAMETER.sub(lambda _: f"${next(numbers)}", self._text_for[ServerBindingCursor])
+        return Prepared(text.replace("%%", "%"))
 
     def _execute(self, parameters: Sequence[Any] | dict[str, Any]) -> CursorWrapper:
         cursor = self._cursor()
@@ -168,7 +204,7 @@ class _Transaction:
 
     def __init__(self) -> None:
         self.has_written = False
-        self._waiting: list[tuple[Statement, dict[str, Any]]] = []
+        self.waiting: list[tuple[Statement, dict[str, Any]]] = []
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         """Every statement comes by here: what waits is sent before it."""
@@ -178,25 +214,45 @@ class _Transaction:
 
     def add(self, statement: Statement, named: dict[str, Any]) -> None:
         # The same one twice would make the text longer each time, and the order of the two would be anybody's guess.
-        if any(waiting is statement for waiting, _named in self._waiting):
+        if any(waiting is statement for waiting, _named in self.waiting):
             self.send_waiting()
-        self._waiting.append((statement, named))
+        self.waiting.append((statement, named))
 
     def send_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if len(waiting) == 1:
-            waiting[0][0].run(**waiting[0][1])
-        elif waiting:
-            values = [named[name] for statement, named in waiting for name in statement.names]
-            _all_at_once(tuple(statement for statement, _named in waiting)).run(*values)
+        if self.waiting:
+            statement, values = self._take_waiting()
+            statement.run(*values)
+
+    def finish(self, database: Any, meanwhile: Callable[[], None]) -> None:
+        """As `send_waiting`, with nothing to come after it; `meanwhile` is called."""
+        journey = None
+        if self.waiting:
+            statement, values = self._take_waiting()
+            journey = statement._send_alone(database, values)
+            if journey is None:
+                statement.run(*values)
+        if journey is None:
+            meanwhile()
+            return
+        with database.wrap_database_errors:
+            journey.rows(meanwhile)
+
+    def _take_waiting(self) -> tuple[Statement, list[Any]]:
+        """One statement that does what all do that wait, and its values; none waits any longer."""
+        waiting, self.waiting = self.waiting, []
+        statements = tuple([statement for statement, _named in waiting])
+        values = [named[name] for statement, named in waiting for name in statement.names]
+        return _all_at_once(statements), values
 
 
 _transaction: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
 
 
 @contextmanager
-def one_transaction() -> Iterator[None]:
+def one_transaction(*, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
     """One transaction, undone by an error if there is anything to undo.
+
+    `meanwhile` is called at the end, while the database works where that is possible, and asks it nothing.
 
     For PostgreSQL, journeys are saved: what the transaction writes by `Statement.later` goes as one statement, which
     is a transaction by itself when nothing else was written, without BEGIN and COMMIT. After every ROLLBACK its driver
@@ -207,20 +263,22 @@ def one_transaction() -> Iterator[None]:
     if database.vendor != "postgresql":
         with transaction.atomic():
             yield
+            meanwhile()
         return
     refusal = None
     ours = _Transaction()
-    with transaction.atomic(), database.execute_wrapper(ours):
+    with transaction.atomic():
         before = _transaction.set(ours)
+        database.execute_wrappers.append(ours)
         try:
             yield
-            with _without_begin():
-                ours.send_waiting()
+            ours.finish(database, meanwhile)
         except RavenError as error:
             if ours.has_written:
                 raise
             refusal = error
         finally:
+            database.execute_wrappers.remove(ours)
             _transaction.reset(before)
     if refusal is not None:
         raise refusal
@@ -231,35 +289,24 @@ def is_deadlock(error: BaseException) -> bool:
     return isinstance(error.__cause__, DeadlockDetected)
 
 
-@contextmanager
-def _without_begin() -> Iterator[None]:
-    """A statement is a transaction of its own, if none has begun yet."""
-    database: Any = connections[DEFAULT_DB_ALIAS]
-    driver = database.connection
-    has_begun = database.vendor != "postgresql" or driver is None or driver.autocommit
-    if has_begun or driver.pgconn.transaction_status != TransactionStatus.IDLE:
-        yield
-        return
-    driver.autocommit = True
-    try:
-        yield
-    finally:
-        if not driver.closed:
-            driver.autocommit = False
+def _is_unwatched(database: Any) -> bool:
+    """Whether nobody but `one_transaction`, with nothing that waits, is to see a statement before it is done."""
+    return all(isinstance(wrapper, _Transaction) and not wrapper.waiting for wrapper in database.execute_wrappers)
 
 
 @cache
 def _all_at_once(statements: tuple[Statement, ...]) -> Statement:
     """One statement for PostgreSQL that writes what each of `statements` does, with the values of their names."""
-    texts = (_NAMED.sub("%s", statement._text_for[ServerBindingCursor]) for statement in statements)
-    return Statement(f"WITH {', '.join(f'part_{at} AS ({text})' for at, text in enumerate(texts))} SELECT 1")
+    *before, last = (_NAMED.sub("%s", statement._text_for[ServerBindingCursor]) for statement in statements)
+    parts = ", ".join(f"part_{at} AS ({text})" for at, text in enumerate(before))
+    return Statement(f"WITH {parts} {last}" if parts else last)
 
 
 @cache
 def _with_beside(first: Statement, beside: Statement) -> Statement:
-    """`first`, for PostgreSQL, with the rows of `beside` as a list of objects in its last column."""
+    """`first`, for PostgreSQL, with the rows of `beside` as JSON, a list of objects, in its last column."""
     asked = _NAMED.sub(r"%(\1_beside)s", beside._text_for[ServerBindingCursor])
-    room = f"(SELECT json_agg(asked) FROM ({asked}) asked) AS beside"  # noqa: S608 - nothing of a caller's is in it
+    room = f"(SELECT json_agg(asked)::text FROM ({asked}) asked) AS beside"  # noqa: S608 - nothing of a caller's is in it
     return Statement(first._text_for[ServerBindingCursor].replace(ROOM_BESIDE, room))
 
 

@@ -2,12 +2,12 @@
 
 import hmac
 import ipaddress
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+import msgspec
 from django.conf import settings
 
 from raven_admin.statements import ROOM_BESIDE, Answered, Question, Row, Statement, moment_of, saves_journeys
@@ -142,16 +142,22 @@ class Shown:
         _remembered.pop(self.digest, None)
 
 
-LookAhead = Callable[[Credential], Question | None]
-"""From the credential as it was at its last call to what this call will ask first."""
+@dataclass(frozen=True, slots=True)
+class LookAhead:
+    """What a call does before its token is found, when that is remembered."""
+
+    question_of: Callable[[Credential], Question | None]
+    """From the credential as it was at its last call to what this call will ask first."""
+    meanwhile: Callable[[], None]
+    """Called while the database looks for the token and answers that question, if it can be."""
 
 
 def read(text: str | None, *, now: datetime, look_ahead: LookAhead | None = None) -> Shown:
     """The credential that `text` is.
 
     An unknown id and a wrong secret get the same answer after the same work, so that ids can't be tried out. The log
-    still knows whose token was claimed, which helps its admin to see a mistyped or leaked one. `look_ahead` is called
-    when the token is remembered; what it gives is asked in the same journey.
+    still knows whose token was claimed, which helps its admin to see a mistyped or leaked one. When the token is
+    remembered, what `look_ahead` gives is asked in the same journey.
     """
     if not text:
         return Shown(None, TokenMissing())
@@ -161,8 +167,9 @@ def read(text: str | None, *, now: datetime, look_ahead: LookAhead | None = None
     newest = max(settings.TOKEN_PEPPERS)
     own_digest = secret.digest(settings.TOKEN_PEPPERS[newest])
     remembered = _remembered.get(own_digest) if look_ahead and saves_journeys() else None
-    ahead = look_ahead(remembered) if look_ahead and remembered else None
-    row = _find(secret, digest=own_digest, now=now, ahead=ahead)
+    ahead = look_ahead.question_of(remembered) if look_ahead and remembered else None
+    meanwhile = look_ahead.meanwhile if look_ahead and ahead else None
+    row = _find(secret, digest=own_digest, now=now, ahead=ahead, meanwhile=meanwhile)
     digest, pepper_number = (row.digest, row.pepper_number) if row else (_NOBODYS_DIGEST, newest)
     pepper = settings.TOKEN_PEPPERS.get(pepper_number, "")
     shown_digest = own_digest if pepper_number == newest else secret.digest(pepper)
@@ -262,12 +269,15 @@ class _Found(NamedTuple):
     abilities: str | None
     left: float | None
     was_allowed: bool
-    ahead: list[dict[str, Any]] | None
+    ahead: str | None
 
 
-def _find(secret: Secret, *, digest: str, now: datetime, ahead: Question | None) -> _Row | None:
+def _find(
+    secret: Secret, *, digest: str, now: datetime, ahead: Question | None, meanwhile: Callable[[], None] | None
+) -> _Row | None:
     row = _FIND.first_row(
         beside=ahead,
+        meanwhile=meanwhile,
         public_id=secret.public_id,
         kind=secret.kind,
         default_rate=settings.DEFAULT_REQUESTS_PER_MINUTE,
@@ -283,7 +293,7 @@ def _find(secret: Secret, *, digest: str, now: datetime, ahead: Question | None)
         allowance = rate_limit.allowance_of(
             found.left, is_allowed=found.was_allowed, requests_per_minute=found.requests_per_minute
         )
-    found_ahead = [tuple(each.values()) for each in found.ahead or ()]
+    found_ahead = [tuple(each.values()) for each in msgspec.json.decode(found.ahead or "[]")]
     return _Row(_credential(found), found.digest, found.pepper_number, allowance, found_ahead)
 
 
@@ -311,7 +321,7 @@ def _credential(found: _Found) -> Credential:
         user_alias_id=found.user_alias_id,
         bound_persona_id=found.bound_persona_id,
         bound_topic_id=found.bound_topic_id,
-        source_networks=tuple(json.loads(networks) if isinstance(networks, str) else networks),
+        source_networks=tuple(msgspec.json.decode(networks) if isinstance(networks, str) else networks),
         requests_per_minute=found.requests_per_minute,
         last_used_at=moment_of(found.last_used_at),
         abilities=frozenset(found.abilities.split(",") if found.abilities else ()),

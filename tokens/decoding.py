@@ -51,6 +51,13 @@ def read_body(request: HttpRequest) -> bytes:
 
 def decode_body(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
     """The value of `shape` that the body is. Raises BodyTooLarge, MediaTypeUnsupported, BodyInvalid and TokenInBody."""
+    decoded = decode_unchecked(request, body, shape)
+    check_text(request, body)
+    return decoded
+
+
+def decode_unchecked(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    """As `decode_body`, but what `check_text` has to say is not said yet."""
     if len(body) > settings.MAX_BODY_BYTES:
         raise BodyTooLarge(max_bytes=settings.MAX_BODY_BYTES)
     if request.content_type == "multipart/form-data" and getattr(shape, "form", None):
@@ -68,13 +75,19 @@ def decode_body(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) 
         raise BodyInvalid(path="", problem=f"The body is not JSON in UTF-8: {error}") from None
     except RecursionError:
         raise BodyInvalid(path="", problem="The body is nested too deeply.") from None
+    if has_null_character(request_log.plain_text(body)):
+        raise BodyInvalid(path="", problem="The body contains a null character, which no text may.")
+    return decoded
+
+
+def check_text(request: HttpRequest, body: bytes) -> None:
+    """Of a body that is JSON, what its values do not tell. Raises BodyInvalid and TokenInBody."""
+    if request.content_type == "multipart/form-data":
+        return
     _EACH_NAME_ONCE.decode(body.decode())
     text = request_log.plain_text(body)
-    if has_null_character(text):
-        raise BodyInvalid(path="", problem="The body contains a null character, which no text may.")
     if mask_hidden_tokens(text) != text:
         raise TokenInBody
-    return decoded
 
 
 def _decode_form(request: HttpRequest, body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:

@@ -31,7 +31,7 @@ from raven_admin.errors import RavenError
 from raven_admin.masking import mask_tokens
 from raven_admin.statements import Question, is_deadlock, one_transaction
 from tokens import credentials, idempotency, rate_limit, request_log
-from tokens.decoding import decode_body, decode_query, read_body
+from tokens.decoding import check_text, decode_body, decode_query, decode_unchecked, read_body
 from tokens.endpoints import Answer, Call, Dialect, Endpoint
 from tokens.refusals import (
     ChangedMeanwhile,
@@ -55,13 +55,16 @@ class GatewayView(APIView):
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
+    parser_classes = ()
+    default_response_headers: ClassVar[Mapping[str, str]] = {}  # type: ignore[assignment]
+    """None of the framework's, which finds them out for each request: `_response` has those of every answer."""
     dialect: ClassVar[Any] = None
     endpoints: ClassVar[Mapping[str, Endpoint]] = {}
     """By HTTP method; none at all: no such address."""
 
     call: Call
     endpoint: Endpoint
-    body_read_ahead: bytes | None = None
+    has_read_body = False
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Every check that does not depend on the endpoint's own rules."""
@@ -76,11 +79,12 @@ class GatewayView(APIView):
         if shown.credential is not None:
             log_context.note(workspace_id=shown.credential.workspace_id, token_id=shown.credential.owner_id)
         if shown.refusal is not None:
+            call.caller = replace(call.caller, body=b"")  # a stranger's is not kept, if it was read at all
             self._take_from_bucket(f"address:{call.caller.address}", settings.DEFAULT_REQUESTS_PER_MINUTE)
             raise shown.refusal
         # Not before: a stranger who sends a body slowly must not hold a thread.
-        body = read_body(request._request) if self.body_read_ahead is None else self.body_read_ahead
-        call.caller = replace(call.caller, body=body)
+        if not self.has_read_body:
+            call.caller.body = read_body(request._request)
         try:
             self._check(call, shown)
         except RavenError:
@@ -120,7 +124,7 @@ class GatewayView(APIView):
                 replay, call.claim = call.claim.replay, None
                 self._log(status=replay.status, code="", body=replay.body.encode())
                 etag = {"ETag": replay.etag} if replay.etag else {}
-                return _response(replay.status, replay.body.encode(), {"Idempotent-Replayed": "true", **etag})
+                return self._response(replay.status, replay.body.encode(), {"Idempotent-Replayed": "true", **etag})
         if endpoint.body is not None and endpoint.may_lack_body and not call.caller.body:
             kwargs["body"] = endpoint.body()
         elif endpoint.body is not None:
@@ -128,34 +132,38 @@ class GatewayView(APIView):
         if endpoint.query is not None:
             kwargs["query"] = decode_query(request._request, endpoint.query)
         try:
-            done, body_bytes = self._carry_out(kwargs)
+            return self._carry_out(kwargs)
         except OperationalError as error:
             if not is_deadlock(error):
                 raise
             # This one of the two was undone, and the other goes on; what it leaves has to be looked at anew.
             call.answered = None
-            done, body_bytes = self._carry_out(kwargs)
-        if done.stream is not None:
-            return StreamingHttpResponse(done.stream, status=done.status, headers=dict(done.headers))
-        return _response(done.status, body_bytes, done.headers)
+            return self._carry_out(kwargs)
 
-    def _carry_out(self, values: Mapping[str, Any]) -> tuple[Answer, bytes]:
-        """What the endpoint did, and the body that says so; both are stored."""
+    def _carry_out(self, values: Mapping[str, Any]) -> HttpResponseBase:
+        """What the endpoint answers; what it did, and the body that says so, are stored."""
         call = self.call
-        with one_transaction():
+        response: HttpResponseBase | None = None
+
+        def make_response() -> None:
+            nonlocal response
+            response = self._response(done.status, body, done.headers, stream=done.stream)
+
+        with one_transaction(meanwhile=make_response):
             done = self.endpoint.handle(call, **values)
             body = msgspec.json.encode(done.value)
             self._log(status=done.status, code="", body=body)
             if call.claim is not None:
                 kept = mask_tokens(body.decode()) if done.is_secret else body.decode()
                 idempotency.finish(call.claim, status=done.status, body=kept, etag=done.headers.get("ETag", ""))
-        return done, body
+        assert response is not None  # noqa: S101 - the transaction has called what makes it
+        return response
 
     get = post = put = patch = delete = head = answer
     options = answer  # type: ignore[assignment]
 
     # The stubs ask for the framework's own Response; the framework itself takes any of Django's.
-    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
+    def handle_exception(self, exc: Exception) -> HttpResponseBase:  # type: ignore[override]
         """The refusal in the dialect's form, logged; what nobody foresaw is logged with its trace and says so."""
         if not isinstance(exc, RavenError):
             logger.exception("gateway call %s failed", self.call.caller.request_id, exc_info=exc)
@@ -170,7 +178,7 @@ class GatewayView(APIView):
                 self._log(status=refused.status, code=exc.code, body=body)
             except DatabaseError:
                 logger.exception("gateway call %s could not be logged", self.call.caller.request_id)
-        return _response(refused.status, body, refused.headers)
+        return self._response(refused.status, body, refused.headers)
 
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise MethodNotAllowed(method=self.call.caller.method, allowed=", ".join(self.endpoints))
@@ -178,10 +186,20 @@ class GatewayView(APIView):
     def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
+        return response  # it was made whole
+
+    def _response(
+        self, status: int, body: bytes, headers: Mapping[str, str], *, stream: Iterable[bytes] | None = None
+    ) -> HttpResponseBase:
+        """With the headers that every answer has; `stream` is a file in pieces, sent instead of `body`."""
         call = self.call
+        response: HttpResponseBase
+        if stream is None:
+            response = HttpResponse(body, status=status, content_type="application/json", headers=dict(headers))
+            response["Content-Length"] = str(len(body))
+        else:
+            response = StreamingHttpResponse(stream, status=status, headers=dict(headers))
         response["X-Request-Id"] = call.caller.request_id
-        if isinstance(response, HttpResponse):
-            response["Content-Length"] = str(len(response.content))
         response["Cache-Control"] = "no-store"
         # Data is no page, whatever a browser makes of it.
         response["X-Content-Type-Options"] = "nosniff"
@@ -208,14 +226,23 @@ class GatewayView(APIView):
             return None
         shape, question_of = endpoint.body, endpoint.look_ahead
 
+        decoded = None
+
         def look(remembered: credentials.Credential) -> Question | None:
-            self.body_read_ahead = read_body(call.request)
+            nonlocal decoded
+            call.caller.body, self.has_read_body = read_body(call.request), True
             with suppress(RavenError):  # which is told in its turn
-                call.body = decode_body(call.request, self.body_read_ahead, shape)
-                return question_of(remembered, call.body)
+                decoded = decode_unchecked(call.request, call.caller.body, shape)
+                return question_of(remembered, decoded)
             return None
 
-        return look
+        def meanwhile() -> None:
+            with suppress(RavenError):
+                check_text(call.request, call.caller.body)
+                call.body = decoded
+            _ = call.caller.for_log
+
+        return credentials.LookAhead(look, meanwhile)
 
     def _take_from_bucket(self, key: str, requests_per_minute: int) -> None:
         self._use(rate_limit.take(key, requests_per_minute=requests_per_minute, now=self.call.now))
@@ -294,7 +321,6 @@ def _receive(request: HttpRequest) -> Call:
         path=request.get_full_path(),
         address=client_address(request),
         agent=request.META.get("HTTP_USER_AGENT", ""),
-        body=b"",
     )
     return Call(caller=caller, started_at=time.perf_counter(), request=request)
 
@@ -306,7 +332,3 @@ def _transport_refusal(request: HttpRequest) -> RavenError | None:
     except DisallowedHost:
         return HostUnknown()
     return HttpsRequired() if settings.HTTPS and not request.is_secure() else None
-
-
-def _response(status: int, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
-    return HttpResponse(body, status=status, content_type="application/json", headers=dict(headers))

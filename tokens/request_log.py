@@ -5,6 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from urllib.parse import unquote
 
 from raven_admin.masking import mask_hidden
@@ -24,7 +25,7 @@ _WRITE = Statement("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Caller:
     """What a call says about itself, before anything is checked."""
 
@@ -35,7 +36,13 @@ class Caller:
     """With its query."""
     address: str
     agent: str
-    body: bytes
+    body: bytes = b""
+    """Empty until it is read."""
+
+    @cached_property
+    def for_log(self) -> tuple[str, str, str]:
+        """Path, agent and body as the log shows them; the body has been read."""
+        return _masked(unquote(self.path))[:500], _masked(self.agent)[:300], _body_text(self.body)
 
 
 def new_request_id() -> str:
@@ -56,6 +63,7 @@ def write(
     response_body: bytes,
 ) -> None:
     """The call is in the log, as part of the caller's transaction if there is one."""
+    path, agent, body = caller.for_log
     _WRITE.later(
         request_id=caller.request_id,
         received_at=caller.received_at,
@@ -63,13 +71,13 @@ def write(
         token_id=token_id,
         ability=ability,
         method=caller.method[:10],
-        path=_masked(unquote(caller.path))[:500],
+        path=path,
         status=status,
         code=code,
         duration_ms=round(duration_ms, 3),
         address=caller.address,
-        agent=_masked(caller.agent)[:300],
-        request_body=_body_text(caller.body),
+        agent=agent,
+        request_body=body,
         response_body=_body_text(response_body),
     )
 

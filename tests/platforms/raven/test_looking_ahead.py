@@ -1,5 +1,6 @@
 """What a call asks ahead, beside the look for its token, changes nothing but the number of journeys."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,6 +102,36 @@ def test_a_lacking_ability_is_told_before_what_is_wrong_with_the_body(
     answer = call("message:send", wrong)
 
     assert refused(answer)[:2] == (403, "ability_missing")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"username": "your\0username"}, "body_invalid"),
+        ({"message": "rvn_4fK9aZ31bQxY_0123456789abcdef"}, "token_in_body"),
+    ],
+)
+def test_what_only_the_text_of_a_body_tells_is_refused_after_a_good_call(
+    call: Api, body: dict[str, Any], wrong: dict[str, str], code: str
+) -> None:
+    call("message:send", body)
+
+    answer = call("message:send", body | wrong)
+
+    assert refused(answer)[:2] == (400, code)
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_name_that_stands_twice_is_refused_after_a_good_call(call: Api, body: dict[str, Any]) -> None:
+    call("message:send", body)
+    twice = json.dumps(body).replace('"message"', '"message": "One of two", "message"').encode()
+
+    answer = call("message:send", twice)
+
+    assert refused(answer)[:2] == (400, "body_invalid")
+    assert Message.objects.count() == 1
 
 
 def _last_number() -> int:
