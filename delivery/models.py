@@ -16,10 +16,13 @@ class Event(models.Model):
     """Something that happened in a workspace, for whoever follows along.
 
     Written without a number, in the transaction of the change itself; `delivery.events.read` numbers what has been
-    committed, in order. So a change that commits late gets a late number, and no reader ever skips it.
+    committed, in order. So a change that commits late gets a late number, and no reader ever skips it. The workspace
+    keeps no constraint: PostgreSQL would lock its row for each event, the same one for all.
     """
 
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
     number = models.PositiveBigIntegerField(null=True)
     kind = models.CharField(max_length=40)
     data = models.JSONField(default=dict)

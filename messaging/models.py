@@ -73,22 +73,27 @@ class Topic(models.Model):
 
 
 class Message(models.Model):
-    """A text in a topic: outgoing from a user to its recipients, or incoming from a persona."""
+    """A text in a topic: outgoing from a user to its recipients, or incoming from a persona.
+
+    Workspace and user keep no constraint: for each message PostgreSQL would lock their rows, the same two for all calls
+    of a token. The console deletes neither.
+    """
 
     class Direction(models.TextChoices):
         OUTGOING = "outgoing", _("Outgoing")
         INCOMING = "incoming", _("Incoming")
 
     workspace = models.ForeignKey(
-        Workspace, on_delete=models.CASCADE, related_name="messages", verbose_name=_("workspace"), db_index=False
-    )
+        Workspace, on_delete=models.CASCADE, related_name="messages", verbose_name=_("workspace"), db_constraint=False,
+        db_index=False,
+    )  # fmt: skip
     topic = models.ForeignKey(
         Topic, on_delete=models.CASCADE, related_name="messages", verbose_name=_("topic"), db_index=False
     )
     direction = models.CharField(_("direction"), max_length=10, choices=Direction.choices)
     sender_user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("sender"),
-        db_index=False,
+        db_constraint=False, db_index=False,
     )  # fmt: skip
     sender_persona = models.ForeignKey(
         Persona, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("sender"), db_index=False

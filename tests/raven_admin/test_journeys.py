@@ -12,6 +12,8 @@ from django.db import IntegrityError, connection
 from accounts.models import Workspace
 from delivery import events
 from delivery.models import Event
+from messaging.models import Recipient
+from messaging.services import _ADD_RECIPIENTS
 from raven_admin import journeys
 from raven_admin.journeys import Journey, Prepared
 from raven_admin.statements import Statement, one_transaction
@@ -72,17 +74,19 @@ def test_a_null_character_is_refused_and_nothing_is_sent(driver: Any) -> None:
     assert driver.info.transaction_status.name == "IDLE"
 
 
-def test_what_cannot_be_committed_is_an_error_though_it_was_done(driver: Any) -> None:
+def test_what_cannot_be_committed_is_an_error_though_it_was_done(workspace: Workspace) -> None:
     """Foreign keys are looked at when the transaction ends, behind the answer to the statement."""
 
     def add() -> None:
         with one_transaction():
-            events.record(workspace_id=0, kind="of nobody", data={}, at=MOMENT)
+            events.record(workspace_id=workspace.pk, kind="test", data={}, at=MOMENT)
+            _ADD_RECIPIENTS.later(message_id=0, recipients='[[0, 0, "phone", "+6281234567890"]]')
 
     with pytest.raises(IntegrityError):
         add()
 
     assert not Event.objects.exists()
+    assert not Recipient.objects.exists()
 
 
 def test_what_is_done_meanwhile_comes_before_the_end_of_the_transaction(workspace: Workspace) -> None:
