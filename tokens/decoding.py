@@ -34,6 +34,16 @@ _HOW_TO_WRITE = {
 """What msgspec says of a moment or a day, and what such a one looks like."""
 
 
+@cache
+def decoder_of(shape: type[msgspec.Struct]) -> "msgspec.json.Decoder[msgspec.Struct]":
+    """What reads JSON of this shape.
+
+    msgspec 0.22 learns what a shape is at its first use, and when two threads do that at the same moment, the process
+    dies of a null pointer. So each is made once where endpoints are (`tokens.gateway.routes`), before there are calls.
+    """
+    return msgspec.json.Decoder(shape)
+
+
 def read_body(request: HttpRequest) -> bytes:
     """The body, or of one that is too large a byte more than allowed, which tells it."""
     read: Callable[[int], bytes] = request.read
@@ -136,7 +146,7 @@ def has_null_character(json_text: str) -> bool:
 def _with_whole_numbers(body: bytes, shape: type[msgspec.Struct]) -> msgspec.Struct:
     """The body's value. 5.0 is a whole number too, as JSON Schema has it: some languages write all numbers so."""
     try:
-        return msgspec.json.decode(body, type=shape)
+        return decoder_of(shape).decode(body)
     except msgspec.ValidationError as error:
         if "got `float`" not in str(error):
             raise

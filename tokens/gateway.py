@@ -31,7 +31,7 @@ from raven_admin.errors import RavenError
 from raven_admin.masking import mask_tokens
 from raven_admin.statements import Question, is_deadlock, one_transaction
 from tokens import credentials, idempotency, rate_limit, request_log
-from tokens.decoding import check_text, decode_body, decode_query, decode_unchecked, read_body
+from tokens.decoding import check_text, decode_body, decode_query, decode_unchecked, decoder_of, read_body
 from tokens.endpoints import Answer, Call, Dialect, Endpoint
 from tokens.refusals import (
     ChangedMeanwhile,
@@ -304,6 +304,8 @@ def routes(dialect: Dialect, endpoints: Iterable[Endpoint], *, slash_is_optional
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+        for shape in filter(None, (endpoint.body, endpoint.query)):
+            decoder_of(shape)
     ends = ("", "/") if slash_is_optional else ("",)
     patterns = [
         path(route + end, GatewayView.as_view(dialect=dialect, endpoints=methods))
