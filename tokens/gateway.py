@@ -225,7 +225,6 @@ class GatewayView(APIView):
         if "HTTP_IDEMPOTENCY_KEY" in call.request.META:
             return None
         shape, question_of = endpoint.body, endpoint.look_ahead
-
         decoded = None
 
         def look(remembered: credentials.Credential) -> Question | None:
@@ -240,7 +239,7 @@ class GatewayView(APIView):
             with suppress(RavenError):
                 check_text(call.request, call.caller.body)
                 call.body = decoded
-            _ = call.caller.for_log
+            _ = call.caller.for_log  # kept until the log is written, when the answer would wait for it
 
         return credentials.LookAhead(look, meanwhile)
 
