@@ -285,17 +285,11 @@ def _add_message(
 
     With a `message_id`, they wait for the end of the transaction, to be stored at once: see `Statement.later`.
     """
-    named = {
-        "workspace_id": workspace_id,
-        "topic_id": topic_id,
-        "direction": direction.value,
-        "sender_user_id": sender_user_id,
-        "sender_persona_id": sender_persona_id,
-        "sender_name": sender_name,
-        "text": text,
-        "request_id": cause.request_id,
-        "created_at": cause.at,
-    }
+    values = (
+        workspace_id, topic_id, direction.value, sender_user_id, sender_persona_id, sender_name, text, cause.request_id,
+        cause.at,
+    )  # fmt: skip
+    named = dict(zip(_COLUMNS, values, strict=True))
     if message_id is None:
         message_id = int(_ADD_MESSAGE.rows(**named)[0][0])
     else:

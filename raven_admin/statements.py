@@ -138,7 +138,7 @@ class Statement:
             return None
         if driver.pgconn.transaction_status != TransactionStatus.IDLE or not _is_unwatched(database):
             return None
-        if database.queries_logged:
+        if database.queries_logged:  # as Django's cursors do; how long it takes is not known yet
             database.queries_log.append({"sql": self._prepared.text, "time": "0.000"})
         with database.wrap_database_errors:
             return Journey(self._prepared, driver, values)
@@ -225,13 +225,13 @@ class _Transaction:
 
     def finish(self, database: Any, meanwhile: Callable[[], None]) -> None:
         """As `send_waiting`, with nothing to come after it; `meanwhile` is called."""
-        journey = None
-        if self.waiting:
-            statement, values = self._take_waiting()
-            journey = statement._send_alone(database, values)
-            if journey is None:
-                statement.run(*values)
+        if not self.waiting:
+            meanwhile()
+            return
+        statement, values = self._take_waiting()
+        journey = statement._send_alone(database, values)
         if journey is None:
+            statement.run(*values)
             meanwhile()
             return
         with database.wrap_database_errors:
